@@ -1,0 +1,40 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "proto/stomp_types.h"
+
+namespace stampede::proto {
+
+// Each function appends one whole frame, its NUL included and no end of line behind it (clients
+// exist that want the next command right behind the NUL). Text that the version cannot express is
+// left out with its header (see append_escaped). Thread: any (no state).
+
+struct ConnectedFrame {
+  StompVersion version;
+  std::string_view session;
+  std::string_view server;
+  int64_t heart_beat_send_ms;
+  int64_t heart_beat_receive_ms;
+};
+
+// CONNECTED is never escaped. 1.0 sessions get `version:1.0` too, which is harmless.
+void append_connected(std::string& out, const ConnectedFrame& frame);
+void append_receipt(std::string& out, std::string_view receipt_id, StompVersion version);
+
+struct ErrorFrame {
+  std::string_view token;                    // the `message` header
+  std::string_view sentence;                 // the body, one readable sentence
+  std::string_view receipt_id = {};          // may be empty and still be there
+  bool has_receipt = false;                  // false: no `receipt-id` header
+  std::string_view supported_versions = {};  // not empty: a `version` header
+};
+
+void append_error(std::string& out, const ErrorFrame& frame, StompVersion version);
+
+// Appends `name:value\n`, escaped for the version, or nothing if it cannot be expressed.
+void append_header(std::string& out, std::string_view name, std::string_view value,
+                   StompVersion version);
+
+}  // namespace stampede::proto
