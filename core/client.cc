@@ -1,0 +1,529 @@
+#include "core/client.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/shard_state.h"
+#include "proto/base/check.h"
+#include "proto/stomp_encoder.h"
+#include "proto/utf8.h"
+#include "proto/ws_encoder.h"
+
+namespace stampede::core {
+
+namespace {
+
+// A heart-beat is due before its interval ends, or the network makes it late (STOMP 1.2, "Heart-beating").
+Millis heart_beat_margin(Millis interval) { return interval / 10 + 2 * TimerWheel::kTickMs; }
+
+}  // namespace
+
+Client::Client(ShardState& shard, const Endpoint& endpoint, ClientRef ref, uint64_t id,
+               uint32_t handle, Millis now)
+    : shard_(shard),
+      peer_(endpoint.peer),
+      phase_since_(now),
+      last_received_(now),
+      last_sent_(now),
+      id_(id),
+      ref_(ref),
+      handle_(handle),
+      transport_(endpoint.transport),
+      phase_(endpoint.transport == Transport::kTcp ? ClientPhase::kConnecting
+                                                   : ClientPhase::kHandshake) {
+  timer.client = this;
+  if (transport_ == Transport::kWebSocket) {
+    CHECK(endpoint.upgrade != nullptr);
+    upgrade_ = std::make_unique<proto::HttpUpgrade>(*endpoint.upgrade);
+  }
+}
+
+Client::~Client() { websocket_.release(shard_.websocket_contexts); }
+
+WireVariant Client::wire_variant() const {
+  WireVariant variant;
+  variant.version = session_.version();
+  if (transport_ == Transport::kWebSocket) {
+    variant.framing = is_binary_ ? WireVariant::Framing::kWebSocketBinary
+                                 : WireVariant::Framing::kWebSocketText;
+  }
+  return variant;
+}
+
+bool Client::has_work() const {
+  return phase_ == ClientPhase::kAborting || !outbox_.empty() || !behind_.empty() ||
+         (phase_ == ClientPhase::kFlushing && farewell_ == nullptr) || is_draining_;
+}
+
+// -- The way in.
+
+void Client::receive(std::span<const uint8_t> octets, Millis now) {
+  last_received_ = now;
+  shard_.metrics.bytes_received += octets.size();
+  if (!is_open()) return;
+  if (phase_ == ClientPhase::kHandshake) {
+    receive_handshake(octets, now);
+    if (phase_ == ClientPhase::kHandshake || octets.empty() || !is_open()) return;
+  }
+  if (transport_ == Transport::kWebSocket) {
+    receive_websocket(octets, now);
+  } else {
+    receive_stomp(octets, now);
+  }
+}
+
+void Client::receive_handshake(std::span<const uint8_t>& octets, Millis now) {
+  const proto::UpgradeResult result = upgrade_->feed(octets);
+  octets = octets.subspan(result.consumed);
+  if (result.status == proto::UpgradeStatus::kNeedMore) return;
+  const std::unique_ptr<proto::HttpUpgrade> upgrade = std::move(upgrade_);
+  if (result.status == proto::UpgradeStatus::kRefused) {
+    const CloseReason reason =
+        upgrade->status_code() == 403 ? CloseReason::kOriginDenied : CloseReason::kHttpBad;
+    refuse(reason, upgrade->answer(), upgrade->refusal());
+    return;
+  }
+  outbox_.gathering() += upgrade->answer();
+  phase_ = ClientPhase::kConnecting;
+  phase_since_ = now;
+  shard_.ready.mark(*this);
+  arm_timer(now);
+}
+
+void Client::receive_websocket(std::span<const uint8_t> octets, Millis now) {
+  while (is_open()) {
+    const proto::WsEvent event =
+        websocket_.next(octets, shard_.websocket_limits(), shard_.websocket_contexts);
+    switch (event.kind) {
+      case proto::WsEventKind::kNeedMore:
+        return;
+      case proto::WsEventKind::kData:
+        if (phase_ == ClientPhase::kConnecting) {
+          is_binary_ = event.message_opcode == proto::WsOpcode::kBinary;
+        }
+        receive_stomp(event.payload, now);
+        break;
+      case proto::WsEventKind::kPing:
+        send_pong(event.payload);
+        break;
+      case proto::WsEventKind::kPong:
+        break;
+      case proto::WsEventKind::kClose:
+        // RFC 6455 section 5.5.1: the answer carries the peer's code, and then we end first.
+        finish(CloseReason::kPeerClosed, "close frame",
+               static_cast<proto::WsStatusCode>(event.status_code));
+        return;
+      case proto::WsEventKind::kError:
+        on_websocket_error(event);
+        return;
+    }
+  }
+}
+
+void Client::on_websocket_error(const proto::WsEvent& event) {
+  const auto code = static_cast<proto::WsStatusCode>(event.status_code);
+  switch (code) {
+    case proto::WsStatusCode::kMessageTooBig:
+      fail(errors::kFrameTooLarge, event.detail, {}, false);
+      return;
+    case proto::WsStatusCode::kInvalidPayload:
+      finish(CloseReason::kUtf8, event.detail, code);
+      return;
+    default:
+      finish(CloseReason::kProtocolError, event.detail, code);
+  }
+}
+
+void Client::receive_stomp(std::span<const uint8_t> octets, Millis now) {
+  while (is_open()) {
+    const proto::StompLimits& limits = phase_ == ClientPhase::kConnected
+                                           ? shard_.limits()
+                                           : shard_.limits_before_connect();
+    proto::StompFrame frame;
+    const proto::ParseResult result = parser_.feed(octets, limits, frame);
+    octets = octets.subspan(result.consumed);
+    switch (result.status) {
+      case proto::ParseStatus::kNeedMore:
+        return;
+      case proto::ParseStatus::kError:
+        on_parse_error();
+        return;
+      case proto::ParseStatus::kFrame:
+        ++frames_received_;
+        ++shard_.metrics.frames_received;
+        session_.handle(*this, frame, now);
+    }
+  }
+}
+
+void Client::on_parse_error() {
+  const std::string_view receipt = parser_.error_receipt();
+  fail(errors::of_parser(parser_.error()), parser_.error_detail(), receipt, !receipt.empty());
+}
+
+void Client::on_connected(proto::StompVersion version, Millis now) {
+  phase_ = ClientPhase::kConnected;
+  phase_since_ = now;
+  session_.set_version(version);
+  parser_.set_version(version);
+  arm_timer(now);
+}
+
+void Client::on_peer_ended(Millis now) {
+  has_peer_ended_ = true;
+  if (phase_ == ClientPhase::kLingering || phase_ == ClientPhase::kHandshake) {
+    abort(CloseReason::kPeerClosed, "end of stream");
+  } else if (!is_closing()) {
+    // It may have ended only its own direction: what it asked for before still goes out.
+    begin_closing(CloseReason::kPeerClosed, "end of stream");
+    arm_timer(now);
+    shard_.ready.mark_unless_sending(*this);
+  }
+}
+
+// -- Answering.
+
+void Client::append_framed(std::string& out, std::string_view stomp) const {
+  if (transport_ == Transport::kTcp) {
+    out += stomp;
+    return;
+  }
+  const bool is_text =
+      !is_binary_ && proto::is_valid_utf8({reinterpret_cast<const uint8_t*>(stomp.data()), stomp.size()});
+  proto::append_ws_frame(out, is_text ? proto::WsOpcode::kText : proto::WsOpcode::kBinary, stomp);
+}
+
+void Client::append_close_frame(std::string& out, proto::WsStatusCode code) const {
+  if (transport_ == Transport::kWebSocket) proto::append_ws_close(out, code, {});
+}
+
+void Client::send_stomp(std::string_view frame) {
+  append_framed(outbox_.gathering(), frame);
+  shard_.ready.mark_unless_sending(*this);
+}
+
+void Client::send_pong(std::span<const uint8_t> payload) {
+  proto::append_ws_frame(outbox_.gathering(), proto::WsOpcode::kPong,
+                         {reinterpret_cast<const char*>(payload.data()), payload.size()});
+  shard_.ready.mark_unless_sending(*this);
+  // A peer that pings and never reads.
+  if (outbox_.bytes() > shard_.options().slow_consumer_bytes) fail_slow(errors::kSlowConsumerBytes);
+}
+
+// -- Ending.
+
+void Client::begin_closing(CloseReason reason, std::string_view detail) {
+  DCHECK(!is_closing());
+  shard_.on_closing(*this, reason, detail, peer_, frames_received_);
+  end_all_subscriptions();
+  upgrade_.reset();
+  phase_ = ClientPhase::kFlushing;
+  phase_since_ = shard_.now();
+  is_draining_ = false;
+  arm_timer(shard_.now());
+}
+
+void Client::fail(const ErrorKind& kind, std::string_view sentence, const proto::StompFrame* frame) {
+  const auto receipt = frame == nullptr ? std::nullopt : frame->header("receipt");
+  fail(kind, sentence, receipt.value_or(std::string_view()), receipt.has_value());
+}
+
+void Client::fail(const ErrorKind& kind, std::string_view sentence, std::string_view receipt_id,
+                  bool has_receipt) {
+  if (is_closing()) return;
+  ++shard_.metrics.errors_sent;
+  std::string error;
+  proto::append_error(error,
+                      {.token = kind.token,
+                       .sentence = sentence,
+                       .receipt_id = receipt_id,
+                       .has_receipt = has_receipt,
+                       .supported_versions = kind.token == errors::kVersionNotSupported.token
+                                                 ? std::string_view("1.0,1.1,1.2")
+                                                 : std::string_view()},
+                      session_.version());
+  farewell_ = std::make_unique<std::string>();
+  append_framed(*farewell_, error);
+  append_close_frame(*farewell_, kind.code);
+  std::string detail(kind.token);
+  detail.append(": ").append(sentence);
+  begin_closing(kind.reason, detail);
+  settle_farewell();
+}
+
+void Client::fail_slow(const ErrorKind& kind) {
+  if (is_closing()) return;
+  session_.forget_replies();
+  outbox_.drop();
+  const bool was_sending = is_sending_;
+  fail(kind,
+       "the connection does not read as fast as it is sent to (--slow-consumer-bytes, "
+       "--slow-consumer-after)",
+       {}, false);
+  // What is in flight would have to be waited for, and the peer does not read.
+  if (was_sending) enter_aborting();
+}
+
+void Client::finish(CloseReason reason, std::string_view detail, proto::WsStatusCode code) {
+  if (is_closing()) return;
+  farewell_ = std::make_unique<std::string>();
+  append_close_frame(*farewell_, code);
+  begin_closing(reason, detail);
+  settle_farewell();
+}
+
+void Client::refuse(CloseReason reason, std::string_view answer, std::string_view detail) {
+  if (is_closing()) return;
+  farewell_ = std::make_unique<std::string>(answer);
+  begin_closing(reason, detail);
+  settle_farewell();
+}
+
+void Client::abort(CloseReason reason, std::string_view detail) {
+  if (!is_closing()) begin_closing(reason, detail);
+  enter_aborting();
+}
+
+void Client::enter_aborting() {
+  if (phase_ == ClientPhase::kAborting) return;
+  phase_ = ClientPhase::kAborting;
+  shard_.timers.disarm(timer);
+  session_.forget_replies();
+  outbox_.drop();
+  farewell_.reset();
+  shard_.ready.mark(*this);
+}
+
+void Client::settle_farewell() {
+  if (phase_ != ClientPhase::kFlushing || session_.owes_replies()) return;
+  if (farewell_ != nullptr) {
+    outbox_.gathering() += *farewell_;
+    farewell_.reset();
+  }
+  shard_.ready.mark_unless_sending(*this);
+}
+
+void Client::begin_drain() {
+  if (is_closing()) return;
+  if (phase_ == ClientPhase::kHandshake) {
+    refuse(CloseReason::kDrain, proto::HttpUpgrade::refusal_answer(503, "the server is draining"),
+           "drain");
+    return;
+  }
+  is_draining_ = true;
+  shard_.ready.mark_unless_sending(*this);
+}
+
+void Client::end_all_subscriptions() {
+  while (std::unique_ptr<Subscription> subscription = session_.take_any()) {
+    end_subscription(std::move(subscription), false);
+  }
+}
+
+void Client::end_subscription(std::unique_ptr<Subscription> subscription, bool keep_unsent) {
+  Group& group = *subscription->group;
+  if (keep_unsent) {
+    group.log.copy_unsent(*subscription, [this](const uint8_t* octets, size_t size) {
+      outbox_.gathering().append(reinterpret_cast<const char*>(octets), size);
+    });
+    if (!outbox_.empty()) shard_.ready.mark_unless_sending(*this);
+  }
+  Topic& topic = group.topic;
+  if (shard_.topics.end(*subscription)) shard_.withdraw(topic, shard_.now());
+  if (subscription->is_in_flight()) {
+    // The send reads the log from where the cursor stands; on_sent() or on_released() ends it.
+    (void)subscription.release();
+    return;
+  }
+  if (!subscription->is_caught_up()) behind_.remove(*subscription);
+  shard_.topics.detach(*subscription);
+}
+
+void Client::on_released() {
+  while (Cursor* cursor = in_flight_.pop_front()) {
+    auto* subscription = static_cast<Subscription*>(cursor);
+    DCHECK(subscription->has_ended);
+    (void)subscription->log->end_flight(*subscription);
+    const std::unique_ptr<Subscription> owned(subscription);
+    shard_.topics.detach(*owned);
+  }
+}
+
+size_t Client::lag_bytes() const {
+  size_t bytes = 0;
+  const auto add = [&bytes](const PendingCursors& cursors) {
+    for (const Cursor* cursor = cursors.front(); cursor != nullptr; cursor = cursor->pending.next) {
+      bytes += cursor->log->lag(*cursor);
+    }
+  };
+  add(behind_);
+  add(in_flight_);
+  return bytes;
+}
+
+// -- Flushing.
+
+FlushPlan Client::plan_flush(std::span<SendSpan> spans, Millis now) {
+  if (phase_ == ClientPhase::kAborting) {
+    if (std::exchange(is_abort_told, true)) return {FlushAction::kNothing, 0, 0};
+    return {FlushAction::kAbort, 0, 0};
+  }
+  if (is_sending_) return {FlushAction::kNothing, 0, 0};
+  size_t count = 0;
+  size_t bytes = 0;
+  if (!outbox_.empty()) {
+    spans[count++] = outbox_.begin_flight();
+    bytes += spans[0].size;
+  }
+  if (phase_ == ClientPhase::kConnected) count = gather_cursors(spans, count, bytes);
+  if (bytes > 0) {
+    is_sending_ = true;
+    send_started_ = last_sent_ = now;
+    ++shard_.metrics.sends;
+    shard_.metrics.bytes_sent += bytes;
+    const Millis stuck_at = now + shard_.options().slow_consumer_after_ms;
+    if (timer.deadline > stuck_at + TimerWheel::kTickMs) shard_.timers.arm(timer, stuck_at);
+    return {FlushAction::kSend, count, bytes};
+  }
+  return plan_ending();
+}
+
+// Nothing is left to send: the next step of ending, if the client is on its way out.
+FlushPlan Client::plan_ending() {
+  if (is_draining_ && !session_.owes_replies()) {
+    if (transport_ == Transport::kTcp && phase_ == ClientPhase::kConnected) {
+      fail(errors::kServerDraining, "the server is going away; connect again", nullptr);
+    } else {
+      finish(CloseReason::kDrain, "drain", proto::WsStatusCode::kGoingAway);
+    }
+    return {FlushAction::kNothing, 0, 0};
+  }
+  if (phase_ != ClientPhase::kFlushing || farewell_ != nullptr || session_.owes_replies()) {
+    return {FlushAction::kNothing, 0, 0};
+  }
+  if (has_peer_ended_) {
+    enter_aborting();
+    return {FlushAction::kNothing, 0, 0};
+  }
+  phase_ = ClientPhase::kLingering;
+  is_sending_ = true;
+  return {FlushAction::kShutdownWrite, 0, 0};
+}
+
+size_t Client::gather_cursors(std::span<SendSpan> spans, size_t count, size_t& bytes) {
+  const size_t bytes_max = shard_.options().send_bytes_max;
+  // A cursor may need two spans. Those that do not fit wait for the next send, in the order of the list.
+  while (!behind_.empty() && count + 2 <= spans.size() && bytes < bytes_max) {
+    Cursor& cursor = *behind_.pop_front();
+    count += cursor.log->begin_flight(cursor, spans.subspan(count), bytes_max, bytes);
+    in_flight_.push_back(cursor);
+  }
+  return count;
+}
+
+void Client::on_sent() {
+  is_sending_ = false;
+  outbox_.end_flight();
+  while (Cursor* cursor = in_flight_.pop_front()) {
+    auto* subscription = static_cast<Subscription*>(cursor);
+    const bool is_caught_up = subscription->log->end_flight(*subscription);
+    if (subscription->has_ended) {
+      const std::unique_ptr<Subscription> owned(subscription);
+      shard_.topics.detach(*owned);
+    } else if (!is_caught_up) {
+      behind_.push_back(*subscription);
+    }
+  }
+  if (phase_ == ClientPhase::kLingering && has_peer_ended_) {
+    abort(CloseReason::kPeerClosed, "end of stream");
+    return;
+  }
+  settle_farewell();
+  if (has_work()) shard_.ready.mark(*this);
+}
+
+// -- Deadlines.
+
+Millis Client::next_deadline() const {
+  const Options& options = shard_.options();
+  switch (phase_) {
+    case ClientPhase::kHandshake:
+      return phase_since_ + options.http_timeout_ms;
+    case ClientPhase::kConnecting:
+      return phase_since_ + options.connect_timeout_ms;
+    case ClientPhase::kFlushing:
+    case ClientPhase::kLingering:
+      return phase_since_ + options.close_linger_ms;
+    case ClientPhase::kAborting:
+      return kNever;
+    case ClientPhase::kConnected:
+      break;
+  }
+  Millis deadline = kNever;
+  if (is_sending_) deadline = send_started_ + options.slow_consumer_after_ms;
+  if (const Millis interval = session_.heart_beat_receive_ms; interval > 0) {
+    deadline = std::min(deadline, last_received_ + heart_beat_patience(interval));
+  }
+  if (const Millis interval = session_.heart_beat_send_ms; interval > 0) {
+    deadline = std::min(deadline, last_sent_ + interval - heart_beat_margin(interval));
+  }
+  return deadline;
+}
+
+Millis Client::heart_beat_patience(Millis interval) const {
+  return static_cast<Millis>(static_cast<double>(interval) * shard_.options().heart_beat_tolerance);
+}
+
+void Client::arm_timer(Millis now) {
+  const Millis deadline = next_deadline();
+  if (deadline == kNever) {
+    shard_.timers.disarm(timer);
+  } else {
+    shard_.timers.arm(timer, std::max(deadline, now));
+  }
+}
+
+void Client::on_deadline(Millis now) {
+  if (now < next_deadline()) return;
+  switch (phase_) {
+    case ClientPhase::kHandshake:
+      refuse(CloseReason::kHttpTimeout,
+             proto::HttpUpgrade::refusal_answer(408, "the request is late (--http-timeout)"),
+             "no complete request in time");
+      return;
+    case ClientPhase::kConnecting:
+      fail(errors::kConnectTimeout, "no CONNECT came in time (--connect-timeout)", nullptr);
+      return;
+    case ClientPhase::kFlushing:
+    case ClientPhase::kLingering:
+      enter_aborting();
+      return;
+    case ClientPhase::kAborting:
+      return;
+    case ClientPhase::kConnected:
+      on_deadline_connected(now);
+  }
+}
+
+void Client::on_deadline_connected(Millis now) {
+  if (is_sending_ && now >= send_started_ + shard_.options().slow_consumer_after_ms) {
+    fail_slow(errors::kSlowConsumerTime);
+    return;
+  }
+  const Millis expected = session_.heart_beat_receive_ms;
+  // Who is not listened to cannot be blamed for silence.
+  if (is_paused) last_received_ = now;
+  if (expected > 0 && now >= last_received_ + heart_beat_patience(expected)) {
+    // The peer is gone or frozen, so nothing is said to it (conformance A5.7).
+    abort(CloseReason::kHeartBeatMissed, "no octet within the negotiated heart-beat");
+    return;
+  }
+  const Millis promised = session_.heart_beat_send_ms;
+  if (promised > 0 && now >= last_sent_ + promised - heart_beat_margin(promised)) {
+    last_sent_ = now;
+    // Octets on their way are as good as a heart-beat (conformance A5.3).
+    if (!is_sending_ && !has_work()) send_stomp("\n");
+  }
+}
+
+}  // namespace stampede::core

@@ -1,0 +1,168 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "core/errors.h"
+#include "core/fan_out_log.h"
+#include "core/intrusive_list.h"
+#include "core/outbox.h"
+#include "core/session.h"
+#include "core/shard.h"
+#include "core/shard_types.h"
+#include "core/timer_wheel.h"
+#include "proto/http_upgrade.h"
+#include "proto/stomp_parser.h"
+#include "proto/ws_decoder.h"
+#include "proto/ws_types.h"
+
+namespace stampede::core {
+
+enum class ClientPhase : uint8_t {
+  kHandshake,   // waits for the end of the HTTP request
+  kConnecting,  // waits for CONNECT
+  kConnected,
+  kFlushing,    // takes no more frames; sends what the outbox and the farewell still hold
+  kLingering,   // has ended its direction; waits for the peer to end the other, or for the deadline
+  kAborting,    // the socket is to be closed whatever is in flight
+};
+
+class Client;
+
+// A client's deadline, from which the client is found again.
+struct ClientTimer : Timer {
+  Client* client = nullptr;
+};
+
+// Client is one connection's pipeline: opening handshake, WebSocket frames, STOMP frames, session; and on the way
+// out its outbox and its cursors.
+//
+// Owns:      all of its state; its subscriptions through the session.
+// Thread:    home shard.
+// Lifetime:  from ShardState::open() to release(). Leaves every table in begin_closing(), at once; what a send in flight
+//            still reads (outbox, cursors) stays until that is over.
+// Invariant: is_sending() from a plan to its sent(); in the ready list at most once.
+class Client {
+ public:
+  Client(ShardState& shard, const Endpoint& endpoint, ClientRef ref, uint64_t id, uint32_t handle,
+         Millis now);
+  ~Client();
+
+  // -- The way in (client.cc).
+  void receive(std::span<const uint8_t> octets, Millis now);
+
+  // -- Answering. Private octets, framed for the transport.
+  // One STOMP frame, or a heart-beat's end of line.
+  void send_stomp(std::string_view frame);
+  void send_pong(std::span<const uint8_t> payload);
+
+  // -- Ending. Each leaves every table at once and gives the close reason; only the first call counts.
+  // Says ERROR, once the RECEIPTs of earlier frames are out; then a close frame, then ends the stream.
+  void fail(const ErrorKind& kind, std::string_view sentence, const proto::StompFrame* frame);
+  // As fail(), with the receipt text of a frame that could not be parsed whole.
+  void fail(const ErrorKind& kind, std::string_view sentence, std::string_view receipt_id,
+            bool has_receipt);
+  // Ends without ERROR; the close frame carries the code (RFC 6455 section 7.4).
+  void finish(CloseReason reason, std::string_view detail, proto::WsStatusCode code);
+  // Answers the handshake with a refusal and ends.
+  void refuse(CloseReason reason, std::string_view answer, std::string_view detail);
+  // For a reader that lags: ERROR if nothing is in flight, which could not be waited for; never flushes what is pending.
+  void fail_slow(const ErrorKind& kind);
+  // Ends the socket whatever is in flight.
+  void abort(CloseReason reason, std::string_view detail);
+  // Hands the farewell to the outbox once nothing is owed before it. Called whenever that may have changed.
+  void settle_farewell();
+  // Flushes what its subscriptions still have to get, takes no more frames, then ends with code 1001.
+  void begin_drain();
+
+  // -- Flushing (driven by ShardState).
+  [[nodiscard]] FlushPlan plan_flush(std::span<SendSpan> spans, Millis now);
+  void on_sent();
+  // Puts a cursor that got octets on the list of those behind.
+  void add_behind(Cursor& cursor) { behind_.push_back(cursor); }
+  // Ends one subscription. With `keep_unsent` what it was not given yet goes out first, through the outbox.
+  void end_subscription(std::unique_ptr<Subscription> subscription, bool keep_unsent);
+  // Nothing of the client is in flight any more, and nothing will be.
+  void on_released();
+  // Octets that its subscriptions were not given yet.
+  [[nodiscard]] size_t lag_bytes() const;
+
+  // -- Deadlines.
+  void on_deadline(Millis now);
+  // Arms the timer for the next thing that is due.
+  void arm_timer(Millis now);
+
+  [[nodiscard]] bool is_open() const { return phase_ <= ClientPhase::kConnected && !is_draining_; }
+  [[nodiscard]] bool is_closing() const { return phase_ > ClientPhase::kConnected; }
+  [[nodiscard]] bool is_sending() const { return is_sending_; }
+  [[nodiscard]] bool has_peer_ended() const { return has_peer_ended_; }
+  [[nodiscard]] bool has_work() const;
+  [[nodiscard]] ClientPhase phase() const { return phase_; }
+  [[nodiscard]] Transport transport() const { return transport_; }
+  [[nodiscard]] ClientRef ref() const { return ref_; }
+  [[nodiscard]] uint64_t id() const { return id_; }
+  [[nodiscard]] uint32_t handle() const { return handle_; }
+  [[nodiscard]] Session& session() { return session_; }
+  [[nodiscard]] ShardState& shard() { return shard_; }
+  // How MESSAGEs are put on its wire.
+  [[nodiscard]] WireVariant wire_variant() const;
+
+  void on_connected(proto::StompVersion version, Millis now);
+  void on_peer_ended(Millis now);
+
+  // -- Places in the shard's lists.
+  ListLink<Client> ready_link;
+  ClientTimer timer;
+  [[nodiscard]] static Client& of_timer(Timer& timer) { return *static_cast<ClientTimer&>(timer).client; }
+  bool is_ready = false;
+  bool is_paused = false;         // receive: see ShardState::hold_back
+  bool is_pause_told = false;     // net knows is_paused as it is
+  bool is_abort_told = false;
+
+ private:
+  void receive_handshake(std::span<const uint8_t>& octets, Millis now);
+  void receive_websocket(std::span<const uint8_t> octets, Millis now);
+  void receive_stomp(std::span<const uint8_t> octets, Millis now);
+  void on_parse_error();
+  void on_websocket_error(const proto::WsEvent& event);
+  void begin_closing(CloseReason reason, std::string_view detail);
+  void enter_aborting();
+  void end_all_subscriptions();
+  void append_close_frame(std::string& out, proto::WsStatusCode code) const;
+  void append_framed(std::string& out, std::string_view stomp) const;
+  [[nodiscard]] Millis next_deadline() const;
+  [[nodiscard]] Millis heart_beat_patience(Millis interval) const;
+  void on_deadline_connected(Millis now);
+  [[nodiscard]] FlushPlan plan_ending();
+  size_t gather_cursors(std::span<SendSpan> spans, size_t count, size_t& bytes);
+
+  ShardState& shard_;
+  Session session_;
+  PendingCursors behind_;
+  PendingCursors in_flight_;
+  Outbox outbox_;
+  std::unique_ptr<std::string> farewell_;
+  std::unique_ptr<proto::HttpUpgrade> upgrade_;
+  proto::StompParser parser_;
+  proto::WsDecoder websocket_;
+  std::string peer_;
+  Millis phase_since_;
+  Millis last_received_;
+  Millis last_sent_;
+  Millis send_started_ = 0;
+  uint64_t id_;
+  uint64_t frames_received_ = 0;
+  ClientRef ref_;
+  uint32_t handle_;
+  Transport transport_;
+  ClientPhase phase_;
+  bool is_binary_ = false;  // the first data came in a binary message: answers go the same way
+  bool is_sending_ = false;
+  bool has_peer_ended_ = false;
+  bool is_draining_ = false;
+};
+
+}  // namespace stampede::core

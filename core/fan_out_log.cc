@@ -1,0 +1,204 @@
+#include "core/fan_out_log.h"
+
+#include <cstdlib>
+#include <new>
+
+#include "proto/base/check.h"
+
+namespace stampede::core {
+
+ChunkPool::~ChunkPool() {
+  for (Chunk* chunk : spare_) {
+    while (chunk != nullptr) {
+      Chunk* next = chunk->next;
+      ::operator delete(chunk);
+      chunk = next;
+    }
+  }
+}
+
+Chunk* ChunkPool::take(uint8_t size_class, size_t capacity_min) {
+  while (size_class < kNoClass && kCapacities[size_class] < capacity_min) ++size_class;
+  const size_t capacity = size_class < kNoClass ? kCapacities[size_class] : capacity_min;
+  void* memory = nullptr;
+  if (size_class < kNoClass && spare_[size_class] != nullptr) {
+    memory = spare_[size_class];
+    spare_[size_class] = spare_[size_class]->next;
+    spare_bytes_ -= capacity;
+  } else {
+    memory = ::operator new(sizeof(Chunk) + capacity);
+  }
+  auto* chunk = new (memory) Chunk;
+  chunk->octets = reinterpret_cast<const uint8_t*>(chunk + 1);
+  chunk->capacity = static_cast<uint32_t>(capacity);
+  chunk->size_class = size_class;
+  bytes_in_use_ += capacity;
+  return chunk;
+}
+
+Chunk* ChunkPool::take_reference(Message& message) {
+  auto* chunk = new (::operator new(sizeof(Chunk))) Chunk;
+  const std::span<const uint8_t> body = message.body_and_nul();
+  message.add_references(1);
+  chunk->message = &message;
+  chunk->octets = body.data();
+  chunk->size = chunk->capacity = static_cast<uint32_t>(body.size());
+  chunk->size_class = kNoClass;
+  bytes_in_use_ += chunk->capacity;
+  return chunk;
+}
+
+void ChunkPool::give_back(Chunk* chunk) {
+  bytes_in_use_ -= chunk->capacity;
+  if (chunk->message != nullptr) chunk->message->drop_reference();
+  if (chunk->size_class == kNoClass || spare_bytes_ + chunk->capacity > kSpareBytesMax) {
+    ::operator delete(chunk);
+    return;
+  }
+  chunk->next = spare_[chunk->size_class];
+  spare_[chunk->size_class] = chunk;
+  spare_bytes_ += chunk->capacity;
+}
+
+FanOutLog::~FanOutLog() {
+  DCHECK(caught_up_.empty());
+  while (front_ != nullptr) {
+    DCHECK(front_->standing.empty());
+    Chunk* next = front_->next;
+    pool_->give_back(front_);
+    front_ = next;
+  }
+}
+
+void FanOutLog::push_chunk(Chunk* chunk) {
+  chunk->base = end_;
+  if (back_ != nullptr) {
+    back_->next = chunk;
+  } else {
+    front_ = chunk;
+  }
+  back_ = chunk;
+  ++chunks_begun_;
+}
+
+uint8_t* FanOutLog::reserve(size_t bytes) {
+  const bool fits = back_ != nullptr && back_->message == nullptr && !back_->continues &&
+                    back_->capacity - back_->size >= bytes;
+  if (!fits) {
+    // A chunk that filled up shows that the group is busier than its chunks are large.
+    if (back_ != nullptr && size_class_ + 1 < ChunkPool::kNoClass) ++size_class_;
+    push_chunk(pool_->take(size_class_, bytes));
+  }
+  return const_cast<uint8_t*>(back_->octets) + back_->size;
+}
+
+void FanOutLog::commit(size_t bytes) {
+  DCHECK(back_->size + bytes <= back_->capacity);
+  back_->size += static_cast<uint32_t>(bytes);
+  end_ += bytes;
+}
+
+void FanOutLog::append_body(Message& message) {
+  back_->continues = true;
+  Chunk* chunk = pool_->take_reference(message);
+  push_chunk(chunk);
+  end_ += chunk->size;
+}
+
+Cursor* FanOutLog::wake_front() {
+  Cursor* cursor = caught_up_.pop_front();
+  if (cursor != nullptr) stand(*cursor, *back_, back_->size);
+  return cursor;
+}
+
+void FanOutLog::stand(Cursor& cursor, Chunk& chunk, uint32_t offset) {
+  cursor.chunk = &chunk;
+  cursor.offset = offset;
+  chunk.standing.push_back(cursor);
+}
+
+void FanOutLog::attach(Cursor& cursor) {
+  cursor.log = this;
+  caught_up_.push_back(cursor);
+}
+
+void FanOutLog::detach(Cursor& cursor) {
+  DCHECK(!cursor.is_in_flight());
+  if (cursor.is_caught_up()) {
+    caught_up_.remove(cursor);
+  } else {
+    cursor.chunk->standing.remove(cursor);
+    cursor.chunk = nullptr;
+    collect();
+  }
+  cursor.log = nullptr;
+}
+
+size_t FanOutLog::begin_flight(Cursor& cursor, std::span<SendSpan> spans, size_t bytes_max,
+                               size_t& bytes) {
+  DCHECK(!cursor.is_caught_up() && !cursor.is_in_flight() && spans.size() >= 2);
+  size_t count = 0;
+  bool inside_frame = false;
+  Chunk* chunk = cursor.chunk;
+  uint32_t offset = cursor.offset;
+  while (true) {
+    const size_t size = chunk->size - offset;
+    // A frame that goes on in the next chunk needs a second span; the first frame goes whatever its size.
+    const size_t spans_needed = chunk->continues ? 2 : 1;
+    const bool is_optional = count > 0 && !inside_frame;
+    if (is_optional && (bytes + size > bytes_max || count + spans_needed > spans.size())) break;
+    if (size > 0) {
+      spans[count++] = {chunk->octets + offset, size};
+      bytes += size;
+    }
+    inside_frame = chunk->continues;
+    offset = chunk->size;
+    if (chunk->next == nullptr) break;
+    if (count == spans.size() && !inside_frame) break;
+    chunk = chunk->next;
+    offset = 0;
+  }
+  DCHECK(!inside_frame && count > 0);
+  cursor.flight_chunk = chunk;
+  cursor.flight_offset = offset;
+  return count;
+}
+
+bool FanOutLog::end_flight(Cursor& cursor) {
+  DCHECK(cursor.is_in_flight());
+  Chunk* chunk = cursor.flight_chunk;
+  uint32_t offset = cursor.flight_offset;
+  if (offset == chunk->size && chunk->next != nullptr) {
+    chunk = chunk->next;
+    offset = 0;
+  }
+  cursor.flight_chunk = nullptr;
+  cursor.chunk->standing.remove(cursor);
+  const bool is_at_end = chunk->next == nullptr && offset == chunk->size;
+  if (is_at_end) {
+    cursor.chunk = nullptr;
+    caught_up_.push_back(cursor);
+  } else {
+    stand(cursor, *chunk, offset);
+  }
+  collect();
+  return is_at_end;
+}
+
+void FanOutLog::collect() {
+  while (front_ != nullptr && front_->standing.empty()) {
+    Chunk* next = front_->next;
+    if (next == nullptr) {
+      back_ = nullptr;
+      // The group went idle. If it left most of its chunk unused, the next one is smaller.
+      if (front_->size_class < ChunkPool::kNoClass && front_->size < front_->capacity / 4 &&
+          size_class_ > 0) {
+        --size_class_;
+      }
+    }
+    pool_->give_back(front_);
+    front_ = next;
+  }
+}
+
+}  // namespace stampede::core

@@ -1,0 +1,88 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "proto/stomp_frame.h"
+#include "proto/stomp_types.h"
+
+namespace stampede::core {
+
+// Message is published content: destination, headers and body of one SEND, in one allocation.
+//
+// Owns:      its octets; the body is followed by a NUL, so that body and NUL can be sent as one piece.
+// Thread:    made on the sender's home shard, numbered on the owner shard (set_number, before anybody else holds a
+//            reference), then read by any shard and never written again but for its count.
+// Lifetime:  counted; the last drop_reference(), on whatever shard, frees it.
+class Message {
+ public:
+  struct Content {
+    std::string_view destination;
+    std::string_view message_id;  // the client's own; empty if it gave none
+    std::span<const proto::StompHeader> headers;
+    std::span<const uint8_t> body;
+  };
+
+  // Copies `content` but for the headers that are not the subscribers' business (receipt, transaction and
+  // those that the broker makes itself). One reference is the caller's.
+  [[nodiscard]] static Message* create(const Content& content, uint64_t destination_hash);
+
+  // relaxed is enough to add: whoever adds holds a reference already.
+  void add_references(uint32_t count) { references_.fetch_add(count, std::memory_order_relaxed); }
+  void drop_reference();
+
+  // Requires: the only reference is the caller's.
+  void set_number(uint64_t sequence, std::string_view made_id);
+
+  [[nodiscard]] uint64_t destination_hash() const { return destination_hash_; }
+  [[nodiscard]] uint64_t sequence() const { return sequence_; }
+  [[nodiscard]] std::string_view destination() const { return {text(), destination_size_}; }
+  // The client's id, or the one that the owner made.
+  [[nodiscard]] std::string_view message_id() const;
+  [[nodiscard]] std::string_view client_message_id() const {
+    return {text() + destination_size_, client_id_size_};
+  }
+  [[nodiscard]] std::span<const uint8_t> body() const;
+  // Body and the NUL behind it.
+  [[nodiscard]] std::span<const uint8_t> body_and_nul() const;
+  // True if destination, id, headers and body are valid UTF-8, so that a WebSocket text message may carry them.
+  [[nodiscard]] bool is_utf8() const { return is_utf8_; }
+
+  // Appends to `out` what a MESSAGE has between its `subscription` header and its body, the blank line included,
+  // in the escaping of `version`. Gives how many headers had to be left out because that version cannot
+  // express them.
+  size_t append_headers(std::string& out, proto::StompVersion version) const;
+
+  [[nodiscard]] size_t memory_bytes() const { return sizeof(Message) + text_bytes(); }
+
+ private:
+  Message() = default;
+  ~Message() = default;
+  [[nodiscard]] const char* text() const { return reinterpret_cast<const char*>(this + 1); }
+  [[nodiscard]] size_t text_bytes() const {
+    return size_t{destination_size_} + client_id_size_ + headers_size_ + body_size_ + 1;
+  }
+
+  static constexpr size_t kMadeIdBytesMax = 40;
+
+  std::atomic<uint32_t> references_ = 1;
+  uint32_t destination_size_ = 0;
+  uint64_t destination_hash_ = 0;
+  uint64_t sequence_ = 0;
+  uint32_t client_id_size_ = 0;
+  uint32_t headers_size_ = 0;
+  uint32_t body_size_ = 0;
+  uint8_t made_id_size_ = 0;
+  bool is_utf8_ = false;
+  // No text needs an escape in any version, and headers_ are kept as the lines that go out. Otherwise headers_
+  // are kept as pairs of counted strings and escaped for each version.
+  bool is_plain_ = false;
+  char made_id_[kMadeIdBytesMax] = {};
+  // Behind the object: destination, client id, headers, body, NUL.
+};
+
+}  // namespace stampede::core

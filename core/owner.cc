@@ -1,0 +1,162 @@
+#include "core/owner.h"
+
+#include <array>
+#include <bit>
+#include <charconv>
+
+#include "proto/base/check.h"
+
+namespace stampede::core {
+
+namespace {
+
+// Letters and digits only, so that no version needs an escape in a message-id.
+void append_base36(std::string& out, uint64_t value) {
+  std::array<char, 13> digits;
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value, 36);
+  out.append(digits.data(), end.ptr);
+}
+
+}  // namespace
+
+Owner::Owner(ShardId shard, const Options& options, ShardMetrics& metrics)
+    : shard_(shard),
+      options_(options),
+      metrics_(metrics),
+      table_(16, HashText{options.boot_id}),
+      patterns_(options.boot_id) {
+  // 40 bits tell the boots of a node apart and keep the id short, since every delivery carries it.
+  append_base36(boot_text_, options.boot_id & 0xff'ffff'ffff);
+}
+
+Owner::~Owner() = default;
+
+Owner::Verdict Owner::publish(Message& message, Millis now) {
+  Destination& destination = find_or_make(message.destination(), message.destination_hash(), now);
+  touch(destination, now);
+  if (is_known(destination, message, now)) {
+    ++metrics_.messages_duplicate;
+    return {0, true};
+  }
+  std::array<char, 64> id;
+  const size_t prefix = destination.id_prefix.copy(id.data(), id.size());
+  const auto end = std::to_chars(id.data() + prefix, id.data() + id.size(), ++destination.sequence);
+  message.set_number(destination.sequence, {id.data(), end.ptr});
+  ++metrics_.messages_published;
+  const uint64_t interested = interest_of(destination);
+  if (interested == 0) ++metrics_.messages_unrouted;
+  return {interested, false};
+}
+
+// An id that this owner made for this destination needs no memory to be known again: it carries the destination's
+// incarnation and a sequence that was given. So only ids that clients made take room in the window.
+bool Owner::is_known(Destination& destination, const Message& message, Millis now) {
+  const std::string_view id = message.client_message_id();
+  if (id.empty()) return false;
+  if (id.starts_with(destination.id_prefix)) {
+    uint64_t sequence = 0;
+    const char* const begin = id.data() + destination.id_prefix.size();
+    const char* const end = id.data() + id.size();
+    const auto parsed = std::from_chars(begin, end, sequence);
+    const bool is_ours = parsed.ec == std::errc() && parsed.ptr == end && *begin != '0';
+    if (is_ours && sequence <= destination.sequence) return true;
+  }
+  if (destination.window == nullptr) destination.window = std::make_unique<DedupWindow>();
+  return !destination.window->remember(id, options_.boot_id, options_.dedup_window,
+                                       options_.dedup_time_ms, now);
+}
+
+uint64_t Owner::interest_of(Destination& destination) {
+  if (destination.pattern_generation != pattern_generation_) {
+    destination.pattern_generation = pattern_generation_;
+    destination.pattern_interest = 0;
+    patterns_.match(destination.name,
+                    [&](uint64_t shards) { destination.pattern_interest |= shards; });
+  }
+  return destination.interest | destination.pattern_interest;
+}
+
+Owner::Destination& Owner::find_or_make(std::string_view name, uint64_t hash, Millis now) {
+  if (const auto found = table_.find(name, hash); found != table_.end()) return *found->second;
+
+  while (table_.size() >= options_.destinations_max && !idle_.empty()) {
+    ++metrics_.destinations_forgotten;
+    forget(*idle_.front());
+  }
+  auto made = std::make_unique<Destination>();
+  Destination& destination = *made;
+  destination.name = name;
+  destination.hash = hash;
+  destination.last_used = now;
+  destination.id_prefix = boot_text_;
+  destination.id_prefix.push_back('-');
+  append_base36(destination.id_prefix, incarnations_++ * kShardsMax + shard_);
+  destination.id_prefix.push_back('-');
+  idle_.push_back(destination);
+  table_.emplace(destination.name, std::move(made));
+  return destination;
+}
+
+void Owner::forget(Destination& destination) {
+  DCHECK(destination.interest == 0);
+  idle_.remove(destination);
+  table_.erase(table_.find(destination.name, destination.hash));
+}
+
+void Owner::touch(Destination& destination, Millis now) {
+  destination.last_used = now;
+  if (destination.interest != 0) return;
+  idle_.remove(destination);
+  idle_.push_back(destination);
+}
+
+void Owner::add_interest(std::string_view name, ShardId shard, Millis now) {
+  Destination& destination = find_or_make(name, hash_text(name, options_.boot_id), now);
+  if (destination.interest == 0) idle_.remove(destination);
+  destination.interest |= uint64_t{1} << shard;
+}
+
+void Owner::remove_interest(std::string_view name, ShardId shard, Millis now) {
+  const auto found = table_.find(name);
+  CHECK(found != table_.end());
+  Destination& destination = *found->second;
+  destination.interest &= ~(uint64_t{1} << shard);
+  if (destination.interest != 0) return;
+  destination.last_used = now;
+  idle_.push_back(destination);
+}
+
+void Owner::add_pattern(std::string_view pattern, ShardId shard) {
+  patterns_.insert(pattern) |= uint64_t{1} << shard;
+  ++pattern_generation_;
+}
+
+void Owner::remove_pattern(std::string_view pattern, ShardId shard) {
+  uint64_t* shards = patterns_.find(pattern);
+  CHECK(shards != nullptr);
+  *shards &= ~(uint64_t{1} << shard);
+  if (*shards == 0) patterns_.erase(pattern);
+  ++pattern_generation_;
+}
+
+void Owner::expire(Millis now) {
+  while (!idle_.empty()) {
+    Destination& oldest = *idle_.front();
+    // Without a window only server-made ids are forgotten with it, and those must be known as long.
+    if (now - oldest.last_used <= options_.dedup_time_ms) break;
+    forget(oldest);
+  }
+}
+
+void Owner::count_tables(ShardTables& tables) const {
+  tables.destinations += table_.size();
+  for (const auto& [name, destination] : table_) {
+    tables.interested += static_cast<uint64_t>(std::popcount(destination->interest));
+  }
+  auto count = [&](uint64_t shards) {
+    tables.pattern_interests += static_cast<uint64_t>(std::popcount(shards));
+  };
+  patterns_.for_each(count);
+}
+
+}  // namespace stampede::core

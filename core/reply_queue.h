@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace stampede::core {
+
+// ReplyQueue keeps the RECEIPTs of one session in the order of the frames that asked for them (STOMP 1.2, "RECEIPT"), while
+// owner shards take their time to do what each stands for.
+//
+// Owns:      the receipt texts that wait; nothing while none does. Thread: home shard.
+class ReplyQueue {
+ public:
+  [[nodiscard]] bool empty() const { return waiting_ == nullptr; }
+  [[nodiscard]] size_t size() const { return waiting_ == nullptr ? 0 : waiting_->replies.size(); }
+
+  // Remembers a receipt that is not due yet; gives its ticket, never 0.
+  [[nodiscard]] uint32_t add(std::string_view receipt_id);
+  // The ticket's work is done. Unknown tickets are ignored: the session may have ended meanwhile.
+  void complete(uint32_t ticket);
+  // Calls emit(receipt_id) for each reply at the front that is done, and removes it.
+  template <typename Emit>
+  void release(Emit&& emit);
+
+ private:
+  struct Reply {
+    std::string receipt_id;
+    bool is_done = false;
+  };
+  struct Waiting {
+    std::vector<Reply> replies;
+    uint32_t first_ticket;
+  };
+
+  std::unique_ptr<Waiting> waiting_;
+  uint32_t next_ticket_ = 1;
+};
+
+template <typename Emit>
+void ReplyQueue::release(Emit&& emit) {
+  if (waiting_ == nullptr) return;
+  size_t done = 0;
+  for (; done < waiting_->replies.size() && waiting_->replies[done].is_done; ++done) {
+    emit(std::string_view(waiting_->replies[done].receipt_id));
+  }
+  if (done == waiting_->replies.size()) {
+    waiting_.reset();
+    return;
+  }
+  waiting_->replies.erase(waiting_->replies.begin(), waiting_->replies.begin() + static_cast<ptrdiff_t>(done));
+  waiting_->first_ticket += static_cast<uint32_t>(done);
+}
+
+}  // namespace stampede::core

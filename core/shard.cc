@@ -1,0 +1,80 @@
+#include "core/shard.h"
+
+#include "core/client.h"
+#include "core/shard_state.h"
+
+namespace stampede::core {
+
+Shard::Shard(ShardId id, ShardId shard_count, const Options& options, MailboxGrid& mailboxes,
+             ShardObserver& observer)
+    : state_(std::make_unique<ShardState>(id, shard_count, options, mailboxes, observer)) {}
+
+Shard::~Shard() = default;
+
+Client* Shard::open(const Endpoint& endpoint, uint32_t handle, Millis now) {
+  return state_->open(endpoint, handle, now);
+}
+
+uint32_t Shard::handle_of(const Client& client) { return client.handle(); }
+
+void Shard::receive(Client& client, std::span<const uint8_t> octets, Millis now) {
+  state_->set_now(now);
+  client.receive(octets, now);
+  state_->settle();
+}
+
+void Shard::peer_closed(Client& client, bool reset, std::string_view detail, Millis now) {
+  state_->set_now(now);
+  if (reset) {
+    client.abort(CloseReason::kPeerReset, detail);
+  } else {
+    client.on_peer_ended(now);
+  }
+}
+
+bool Shard::receive_paused(const Client& client) { return client.is_paused; }
+
+Client* Shard::next_receive_change() { return state_->next_receive_change(); }
+
+bool Shard::has_ready() const { return !state_->ready.empty(); }
+
+Client* Shard::next_flush(std::span<SendSpan> spans, FlushPlan& plan, Millis now) {
+  state_->set_now(now);
+  Client* client = state_->ready.pop();
+  if (client != nullptr) plan = client->plan_flush(spans, now);
+  return client;
+}
+
+void Shard::sent(Client& client, Millis now) {
+  state_->set_now(now);
+  client.on_sent();
+}
+
+void Shard::release(Client& client) { state_->release(client); }
+
+bool Shard::take_mail(size_t budget, Millis now) { return state_->take_mail(budget, now); }
+
+void Shard::run_timers(Millis now) { state_->run_timers(now); }
+
+uint64_t Shard::post_mail() { return state_->post_mail(); }
+
+bool Shard::has_mail() const { return state_->has_mail(); }
+
+bool Shard::has_overflow() const { return state_->has_overflow(); }
+
+Millis Shard::next_deadline() const { return state_->timers.next_deadline(); }
+
+void Shard::begin_drain(Millis now) { state_->begin_drain(now); }
+
+bool Shard::is_drained() const { return state_->client_count() == 0; }
+
+void Shard::abort_all(CloseReason reason, Millis now) {
+  state_->set_now(now);
+  state_->for_each_client([reason](Client& client) { client.abort(reason, "the server stops"); });
+}
+
+const ShardMetrics& Shard::metrics() const { return state_->metrics; }
+
+ShardTables Shard::tables() const { return state_->tables(); }
+
+}  // namespace stampede::core

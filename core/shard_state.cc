@@ -1,0 +1,362 @@
+#include "core/shard_state.h"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "core/destination_name.h"
+#include "proto/base/check.h"
+
+namespace stampede::core {
+
+namespace {
+
+constexpr Millis kHousekeepingMs = 1'000;
+
+proto::StompLimits stomp_limits(const Options& options, size_t frame_bytes_max) {
+  return {.frame_bytes_max = frame_bytes_max,
+          .headers_max = options.headers_max,
+          .header_line_bytes_max = options.header_line_bytes_max,
+          .header_total_bytes_max = options.header_total_bytes_max};
+}
+
+}  // namespace
+
+ShardState::ShardState(ShardId id, ShardId shard_count, const Options& options,
+                       MailboxGrid& mailboxes, ShardObserver& observer)
+    : topics(options, metrics, ready),
+      id_(id),
+      shard_count_(shard_count),
+      options_(options),
+      mailboxes_(mailboxes),
+      observer_(observer),
+      limits_(stomp_limits(options, options.frame_bytes_max)),
+      limits_before_connect_(stomp_limits(options, options.frame_bytes_before_connect_max)),
+      websocket_limits_{options.websocket_message_bytes_max, options.websocket_fragments_max},
+      owner_(id, options, metrics) {
+  CHECK(shard_count <= kShardsMax && id < shard_count);
+}
+
+ShardState::~ShardState() {
+  // Clients take their subscriptions out of the topics, so they go first.
+  for (Slot& slot : slots_) {
+    if (slot.client != nullptr) release(*slot.client);
+  }
+  timers.disarm(second_);
+}
+
+Client* ShardState::open(const Endpoint& endpoint, uint32_t handle, Millis now) {
+  now_ = now;
+  uint32_t index = 0;
+  if (free_slots_.empty()) {
+    index = static_cast<uint32_t>(slots_.size());
+    slots_.emplace_back();
+  } else {
+    index = free_slots_.back();
+    free_slots_.pop_back();
+  }
+  Slot& slot = slots_[index];
+  const ClientRef ref = {index, ++slot.generation};
+  slot.client = std::make_unique<Client>(*this, endpoint, ref, ++clients_opened_, handle, now);
+  ++client_count_;
+  ++metrics.connections_opened;
+  slot.client->arm_timer(now);
+  if (!second_.is_armed()) timers.arm(second_, now + kHousekeepingMs);
+  if (is_draining_) slot.client->begin_drain();
+  return slot.client.get();
+}
+
+void ShardState::release(Client& client) {
+  if (!client.is_closing()) client.abort(CloseReason::kInternal, "the shard ended");
+  timers.disarm(client.timer);
+  ready.remove(client);
+  client.on_released();
+  const uint32_t index = client.ref().slot;
+  slots_[index].client.reset();
+  free_slots_.push_back(index);
+  --client_count_;
+}
+
+Client* ShardState::find(ClientRef ref) {
+  if (ref.slot >= slots_.size()) return nullptr;
+  Slot& slot = slots_[ref.slot];
+  if (slot.client == nullptr || slot.generation != ref.generation) return nullptr;
+  return slot.client->phase() == ClientPhase::kAborting ? nullptr : slot.client.get();
+}
+
+void ShardState::on_closing(Client& client, CloseReason reason, std::string_view detail,
+                            std::string_view peer, uint64_t frames_received) {
+  ++metrics.connections_closed[static_cast<size_t>(reason)];
+  const size_t lag = client.lag_bytes();
+  metrics.bytes_discarded += lag;
+  observer_.on_client_closed({.id = client.id(),
+                              .peer = peer,
+                              .reason = reason,
+                              .detail = detail,
+                              .frames_received = frames_received,
+                              .pending_bytes = lag});
+}
+
+void ShardState::begin_drain(Millis now) {
+  now_ = now;
+  is_draining_ = true;
+  for_each_client([](Client& client) { client.begin_drain(); });
+}
+
+void ShardState::settle() {
+  for (const ClientRef ref : topics.take_lagging()) {
+    Client* client = find(ref);
+    if (client == nullptr || client->is_closing()) continue;
+    client->fail_slow(errors::kSlowConsumerBytes);
+  }
+}
+
+// -- Publishing.
+
+void ShardState::publish(Message* message, Client& client, uint32_t ticket, Millis now) {
+  ++metrics.messages_received;
+  const ShardId owner = owner_shard(message->destination_hash(), shard_count_);
+  if (owner == id_) {
+    publish_owned(message, now);
+    if (ticket != 0) client.session().complete_reply(client, ticket);
+  } else {
+    post(owner, {.kind = EnvelopeKind::kPublish,
+                 .ticket = ticket,
+                 .client = client.ref(),
+                 .message = message});
+  }
+  if (is_pressed(owner)) hold_back(client);
+}
+
+void ShardState::publish_owned(Message* message, Millis now) {
+  const Owner::Verdict verdict = owner_.publish(*message, now);
+  for (uint64_t left = verdict.interested & ~(uint64_t{1} << id_); left != 0; left &= left - 1) {
+    message->add_references(1);
+    post(static_cast<ShardId>(std::countr_zero(left)),
+         {.kind = EnvelopeKind::kDeliver, .message = message});
+  }
+  if ((verdict.interested >> id_ & 1) != 0) topics.deliver(*message);
+  message->drop_reference();
+}
+
+void ShardState::complete(ClientRef ref, uint32_t ticket) {
+  if (ticket == 0) return;
+  if (Client* client = find(ref)) client->session().complete_reply(*client, ticket);
+}
+
+// -- Interest. An exact name has one owner; a pattern may match names of every owner.
+
+void ShardState::announce(Topic& topic, Client& client, uint32_t ticket, Millis now) {
+  if (topic.interest_token == 0) {
+    topic.interest_token = next_token_++;
+    const ShardId name_owner =
+        owner_shard(hash_text(topic.name, options_.boot_id), shard_count_);
+    ShardId missing = 0;
+    for (ShardId owner = 0; owner < shard_count_; ++owner) {
+      if (!topic.is_pattern && owner != name_owner) continue;
+      if (owner != id_) {
+        ++missing;
+        post(owner, {.kind = topic.is_pattern ? EnvelopeKind::kAddPattern : EnvelopeKind::kAddInterest,
+                     .name = new std::string(topic.name),
+                     .token = topic.interest_token});
+      } else if (topic.is_pattern) {
+        owner_.add_pattern(topic.name, id_);
+      } else {
+        owner_.add_interest(topic.name, id_, now);
+      }
+    }
+    if (missing > 0) announcements_[topic.interest_token].confirmations_missing = missing;
+  }
+  if (ticket == 0) return;
+  const auto pending = announcements_.find(topic.interest_token);
+  if (pending == announcements_.end()) {
+    client.session().complete_reply(client, ticket);
+  } else {
+    pending.value().waiters.push_back({client.ref(), ticket});
+  }
+}
+
+void ShardState::withdraw(Topic& topic, Millis now) {
+  topic.interest_token = 0;
+  const ShardId name_owner = owner_shard(hash_text(topic.name, options_.boot_id), shard_count_);
+  for (ShardId owner = 0; owner < shard_count_; ++owner) {
+    if (!topic.is_pattern && owner != name_owner) continue;
+    if (owner != id_) {
+      post(owner,
+           {.kind = topic.is_pattern ? EnvelopeKind::kRemovePattern : EnvelopeKind::kRemoveInterest,
+            .name = new std::string(topic.name)});
+    } else if (topic.is_pattern) {
+      owner_.remove_pattern(topic.name, id_);
+    } else {
+      owner_.remove_interest(topic.name, id_, now);
+    }
+  }
+}
+
+void ShardState::on_interest_live(uint64_t token) {
+  const auto pending = announcements_.find(token);
+  CHECK(pending != announcements_.end());
+  if (--pending.value().confirmations_missing > 0) return;
+  const std::vector<Waiter> waiters = std::move(pending.value().waiters);
+  announcements_.erase(pending);
+  for (const Waiter& waiter : waiters) complete(waiter.client, waiter.ticket);
+}
+
+// -- Mail.
+
+void ShardState::post(ShardId to, Envelope envelope) {
+  envelope.from = static_cast<uint8_t>(id_);
+  if (!mailboxes_.at(id_, to).post(envelope)) {
+    ++metrics.mailbox_overflows;
+    mailboxes_.set_pressed(id_, true);
+  }
+}
+
+bool ShardState::take_mail(size_t budget, Millis now) {
+  now_ = now;
+  size_t empty_in_a_row = 0;
+  // A share of the budget for each mailbox in turn, so that no shard starves another.
+  const size_t share = std::max<size_t>(1, budget / shard_count_);
+  while (budget > 0 && empty_in_a_row < shard_count_) {
+    Mailbox& mailbox = mailboxes_.at(next_mail_from_, id_);
+    next_mail_from_ = (next_mail_from_ + 1) % shard_count_;
+    Envelope envelope;
+    size_t taken = 0;
+    while (taken < std::min(share, budget) && mailbox.take(envelope)) {
+      on_envelope(envelope, now);
+      ++taken;
+    }
+    budget -= taken;
+    empty_in_a_row = taken == 0 ? empty_in_a_row + 1 : 0;
+  }
+  settle();
+  return budget == 0 && has_mail();
+}
+
+void ShardState::on_envelope(Envelope& envelope, Millis now) {
+  const std::unique_ptr<std::string> name(envelope.name);
+  const ShardId from = envelope.from;
+  switch (envelope.kind) {
+    case EnvelopeKind::kPublish:
+      publish_owned(envelope.message, now);
+      if (envelope.ticket != 0) {
+        post(from, {.kind = EnvelopeKind::kPublished,
+                    .ticket = envelope.ticket,
+                    .client = envelope.client});
+      }
+      break;
+    case EnvelopeKind::kDeliver:
+      topics.deliver(*envelope.message);
+      envelope.message->drop_reference();
+      break;
+    case EnvelopeKind::kPublished:
+      complete(envelope.client, envelope.ticket);
+      break;
+    case EnvelopeKind::kAddInterest:
+      owner_.add_interest(*name, from, now);
+      post(from, {.kind = EnvelopeKind::kInterestLive, .token = envelope.token});
+      break;
+    case EnvelopeKind::kRemoveInterest:
+      owner_.remove_interest(*name, from, now);
+      break;
+    case EnvelopeKind::kAddPattern:
+      owner_.add_pattern(*name, from);
+      post(from, {.kind = EnvelopeKind::kInterestLive, .token = envelope.token});
+      break;
+    case EnvelopeKind::kRemovePattern:
+      owner_.remove_pattern(*name, from);
+      break;
+    case EnvelopeKind::kInterestLive:
+      on_interest_live(envelope.token);
+      break;
+  }
+}
+
+uint64_t ShardState::post_mail() {
+  uint64_t wake = 0;
+  bool is_congested = false;
+  for (ShardId to = 0; to < shard_count_; ++to) {
+    if (to == id_) continue;
+    Mailbox& mailbox = mailboxes_.at(id_, to);
+    const bool was_congested = mailbox.is_congested();
+    if (mailbox.publish() || was_congested) wake |= uint64_t{1} << to;
+    is_congested |= mailbox.is_congested();
+  }
+  if (mailboxes_.is_pressed(id_) != is_congested) mailboxes_.set_pressed(id_, is_congested);
+  if (!held_back_.empty()) release_held_back();
+  return wake;
+}
+
+bool ShardState::has_mail() const {
+  for (ShardId from = 0; from < shard_count_; ++from) {
+    if (from != id_ && !mailboxes_.at(from, id_).is_empty()) return true;
+  }
+  return false;
+}
+
+bool ShardState::has_overflow() const {
+  return !held_back_.empty() || mailboxes_.is_pressed(id_);
+}
+
+// -- Backpressure. A full mailbox is followed by not reading from the publishers that feed it; a shard whose own mailboxes
+// are full presses on those that publish through it.
+
+bool ShardState::is_pressed(ShardId owner) const {
+  return mailboxes_.is_pressed(owner) ||
+         (owner != id_ && mailboxes_.at(id_, owner).is_congested());
+}
+
+void ShardState::hold_back(Client& client) {
+  if (client.is_paused || client.is_closing()) return;
+  client.is_paused = true;
+  held_back_.push_back(client.ref());
+  receive_changes_.push_back(client.ref());
+}
+
+void ShardState::release_held_back() {
+  for (ShardId owner = 0; owner < shard_count_; ++owner) {
+    if (is_pressed(owner)) return;
+  }
+  for (const ClientRef ref : std::exchange(held_back_, {})) {
+    Client* client = find(ref);
+    if (client == nullptr) continue;
+    client->is_paused = false;
+    receive_changes_.push_back(ref);
+  }
+}
+
+Client* ShardState::next_receive_change() {
+  while (!receive_changes_.empty()) {
+    const ClientRef ref = receive_changes_.back();
+    receive_changes_.pop_back();
+    if (Client* client = find(ref)) return client;
+  }
+  return nullptr;
+}
+
+// -- Time.
+
+void ShardState::run_timers(Millis now) {
+  now_ = now;
+  while (Timer* timer = timers.expire(now)) {
+    if (timer == &second_) {
+      owner_.expire(now);
+      timers.arm(second_, now + kHousekeepingMs);
+      continue;
+    }
+    Client& client = Client::of_timer(*timer);
+    client.on_deadline(now);
+    client.arm_timer(now);
+  }
+  settle();
+}
+
+ShardTables ShardState::tables() const {
+  ShardTables tables;
+  tables.clients = client_count_;
+  owner_.count_tables(tables);
+  topics.count_tables(tables);
+  return tables;
+}
+
+}  // namespace stampede::core

@@ -1,0 +1,141 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include <tsl/robin_map.h>
+
+#include "core/client.h"
+#include "core/envelope.h"
+#include "core/mailbox.h"
+#include "core/message.h"
+#include "core/metrics.h"
+#include "core/options.h"
+#include "core/owner.h"
+#include "core/ready_list.h"
+#include "core/shard.h"
+#include "core/timer_wheel.h"
+#include "core/topics.h"
+#include "proto/stomp_parser.h"
+#include "proto/ws_decoder.h"
+
+namespace stampede::core {
+
+// ShardState is what the parts of one shard share: its tables, and the routes between home and owner. Shard is its
+// face to net.
+//
+// Owns:      everything of the shard. Thread: the shard's.
+// Invariant: nothing here closes a client while a message is being delivered; those that must go are noted and ended
+//            by settle(), which every entry from outside calls last.
+class ShardState {
+ public:
+  ShardState(ShardId id, ShardId shard_count, const Options& options, MailboxGrid& mailboxes,
+             ShardObserver& observer);
+  ~ShardState();
+
+  // -- Clients.
+  Client* open(const Endpoint& endpoint, uint32_t handle, Millis now);
+  void release(Client& client);
+  // Null if the client is gone, or only waits for its socket to be closed.
+  [[nodiscard]] Client* find(ClientRef ref);
+  void on_closing(Client& client, CloseReason reason, std::string_view detail,
+                  std::string_view peer, uint64_t frames_received);
+  template <typename Visit>
+  void for_each_client(Visit&& visit) {
+    for (Slot& slot : slots_) {
+      if (slot.client != nullptr) visit(*slot.client);
+    }
+  }
+  void begin_drain(Millis now);
+  [[nodiscard]] bool is_draining() const { return is_draining_; }
+  [[nodiscard]] size_t client_count() const { return client_count_; }
+  // Ends the clients that were found to lag too much.
+  void settle();
+
+  // -- Publishing: home -> owner -> homes.
+  // Takes over the reference. `ticket` of `client` is completed when the owner has numbered the message.
+  void publish(Message* message, Client& client, uint32_t ticket, Millis now);
+
+  // -- Interest: home -> owners.
+  // A subscription to the topic was attached. `ticket` of `client` is completed once routing is live at every
+  // owner that may publish to the topic.
+  void announce(Topic& topic, Client& client, uint32_t ticket, Millis now);
+  // The topic's last subscription ended.
+  void withdraw(Topic& topic, Millis now);
+
+  // -- The turn.
+  bool take_mail(size_t budget, Millis now);
+  void run_timers(Millis now);
+  [[nodiscard]] uint64_t post_mail();
+  [[nodiscard]] bool has_mail() const;
+  [[nodiscard]] bool has_overflow() const;
+  [[nodiscard]] Client* next_receive_change();
+
+  [[nodiscard]] ShardTables tables() const;
+
+  // -- What clients work with.
+  [[nodiscard]] const Options& options() const { return options_; }
+  [[nodiscard]] const proto::StompLimits& limits_before_connect() const { return limits_before_connect_; }
+  [[nodiscard]] const proto::StompLimits& limits() const { return limits_; }
+  [[nodiscard]] const proto::WsLimits& websocket_limits() const { return websocket_limits_; }
+  [[nodiscard]] ShardId id() const { return id_; }
+  [[nodiscard]] Millis now() const { return now_; }
+  void set_now(Millis now) { now_ = now; }
+
+  ShardMetrics metrics;
+  TimerWheel timers;
+  ReadyList ready;
+  proto::WsContextPool websocket_contexts;
+  Topics topics;
+
+ private:
+  struct Slot {
+    std::unique_ptr<Client> client;
+    uint32_t generation = 0;
+  };
+  struct Waiter {
+    ClientRef client;
+    uint32_t ticket;
+  };
+  // An announcement that not every owner has confirmed.
+  struct Announcement {
+    ShardId confirmations_missing = 0;
+    std::vector<Waiter> waiters;
+  };
+
+  void post(ShardId to, Envelope envelope);
+  void on_envelope(Envelope& envelope, Millis now);
+  // On the owner: numbers the message and hands it to the shards with interest. Takes over the reference.
+  void publish_owned(Message* message, Millis now);
+  void on_interest_live(uint64_t token);
+  void complete(ClientRef client, uint32_t ticket);
+  void hold_back(Client& client);
+  void release_held_back();
+  [[nodiscard]] bool is_pressed(ShardId owner) const;
+
+  const ShardId id_;
+  const ShardId shard_count_;
+  const Options& options_;
+  MailboxGrid& mailboxes_;
+  ShardObserver& observer_;
+  const proto::StompLimits limits_;
+  const proto::StompLimits limits_before_connect_;
+  const proto::WsLimits websocket_limits_;
+  Owner owner_;
+  std::vector<Slot> slots_;
+  std::vector<uint32_t> free_slots_;
+  size_t client_count_ = 0;
+  uint64_t clients_opened_ = 0;
+  tsl::robin_map<uint64_t, Announcement> announcements_;
+  uint64_t next_token_ = 1;
+  std::vector<ClientRef> held_back_;
+  std::vector<ClientRef> receive_changes_;
+  ShardId next_mail_from_ = 0;  // round robin over the mailboxes
+  Timer second_;                // housekeeping
+  Millis now_ = 0;
+  bool is_draining_ = false;
+};
+
+}  // namespace stampede::core

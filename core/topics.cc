@@ -1,0 +1,216 @@
+#include "core/topics.h"
+
+#include <cstring>
+#include <utility>
+
+#include "core/client.h"
+#include "core/destination_name.h"
+#include "proto/base/check.h"
+#include "proto/stomp_encoder.h"
+#include "proto/utf8.h"
+#include "proto/ws_encoder.h"
+
+namespace stampede::core {
+
+namespace {
+
+std::string message_prefix(std::string_view id, bool has_id, proto::StompVersion version) {
+  std::string prefix = "MESSAGE\n";
+  if (has_id) proto::append_header(prefix, "subscription", id, version);
+  return prefix;
+}
+
+bool is_utf8(std::string_view text) {
+  return proto::is_valid_utf8({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+}
+
+uint8_t* put(uint8_t* at, std::string_view text) {
+  std::memcpy(at, text.data(), text.size());
+  return at + text.size();
+}
+
+}  // namespace
+
+Group::Group(Topic& of_topic, std::string_view subscription_id, bool has_subscription_id,
+             WireVariant wire, ChunkPool& pool)
+    : log(pool),
+      topic(of_topic),
+      id(subscription_id),
+      prefix(message_prefix(subscription_id, has_subscription_id, wire.version)),
+      variant(wire),
+      has_id(has_subscription_id),
+      is_id_utf8(is_utf8(subscription_id)) {}
+
+size_t Topics::HashGroupKey::operator()(const GroupKey& key) const {
+  const auto salt = reinterpret_cast<uintptr_t>(key.topic) ^
+                    (static_cast<uintptr_t>(key.variant.framing) << 60) ^
+                    (static_cast<uintptr_t>(key.variant.version) << 56);
+  return hash_text(key.id, seed ^ salt);
+}
+
+Topics::Topics(const Options& options, ShardMetrics& metrics, ReadyList& ready)
+    : options_(options),
+      metrics_(metrics),
+      ready_(ready),
+      exact_(16, HashText{options.boot_id}),
+      patterns_(options.boot_id),
+      groups_(16, HashGroupKey{options.boot_id}),
+      matches_(16, HashText{options.boot_id}) {}
+
+Topics::~Topics() = default;
+
+Topic& Topics::find_or_make_topic(std::string_view destination, bool is_pattern) {
+  if (is_pattern) {
+    Topic& topic = patterns_.insert(destination);
+    if (topic.name.empty()) {
+      topic.name = destination;
+      topic.is_pattern = true;
+      ++pattern_generation_;
+    }
+    return topic;
+  }
+  if (const auto found = exact_.find(destination); found != exact_.end()) return *found->second;
+  auto made = std::make_unique<Topic>();
+  Topic& topic = *made;
+  topic.name = destination;
+  exact_.emplace(topic.name, std::move(made));
+  return topic;
+}
+
+Group& Topics::find_or_make(std::string_view destination, bool is_pattern, std::string_view id,
+                            bool has_id, WireVariant variant) {
+  Topic& topic = find_or_make_topic(destination, is_pattern);
+  const auto found = groups_.find(GroupKey{&topic, id, variant, has_id});
+  if (found != groups_.end()) return *found->second;
+  auto made = std::make_unique<Group>(topic, id, has_id, variant, pool_);
+  Group& group = *made;
+  topic.groups.push_back(group);
+  groups_.emplace(GroupKey{&topic, group.id, variant, has_id}, std::move(made));
+  return group;
+}
+
+void Topics::attach(Subscription& subscription, Group& group) {
+  subscription.group = &group;
+  group.log.attach(subscription);
+  ++group.live;
+  ++group.topic.live;
+  ++group.attached;
+  ++attached_;
+  ++live_;
+}
+
+bool Topics::end(Subscription& subscription) {
+  DCHECK(!subscription.has_ended);
+  subscription.has_ended = true;
+  Group& group = *subscription.group;
+  --group.live;
+  --live_;
+  return --group.topic.live == 0;
+}
+
+void Topics::detach(Subscription& subscription) {
+  Group& group = *subscription.group;
+  group.log.detach(subscription);
+  --attached_;
+  if (--group.attached == 0) remove_group(group);
+}
+
+void Topics::remove_group(Group& group) {
+  Topic& topic = group.topic;
+  topic.groups.remove(group);
+  groups_.erase(groups_.find(GroupKey{&topic, group.id, group.variant, group.has_id}));
+  if (!topic.groups.empty()) return;
+  if (topic.is_pattern) {
+    ++pattern_generation_;
+    patterns_.erase(std::string(topic.name));
+  } else {
+    exact_.erase(exact_.find(topic.name));
+  }
+}
+
+const std::vector<Topic*>& Topics::matching_patterns(std::string_view destination) {
+  auto found = matches_.find(destination);
+  if (found == matches_.end()) {
+    if (matches_.size() >= kMatchesMax) matches_.clear();
+    found = matches_.emplace(std::string(destination), Match{}).first;
+  }
+  Match& match = found.value();
+  if (match.generation != pattern_generation_) {
+    match.generation = pattern_generation_;
+    match.topics.clear();
+    patterns_.match(destination, [&](Topic& topic) { match.topics.push_back(&topic); });
+  }
+  return match.topics;
+}
+
+void Topics::deliver(Message& message) {
+  encoder_.begin(message);
+  const auto append_to = [&](Topic& topic) {
+    for (Group* group = topic.groups.front(); group != nullptr; group = group->in_topic.next) {
+      if (group->live > 0) append(*group, message);
+    }
+  };
+  const auto found = exact_.find(message.destination(), message.destination_hash());
+  if (found != exact_.end()) append_to(*found->second);
+  if (patterns_.size() > 0) {
+    for (Topic* topic : matching_patterns(message.destination())) append_to(*topic);
+  }
+  encoder_.end();
+}
+
+void Topics::append(Group& group, Message& message) {
+  const std::string_view headers =
+      encoder_.headers(group.variant.version, metrics_.headers_unexpressible);
+  const std::span<const uint8_t> body = message.body_and_nul();
+  const size_t frame_bytes = group.prefix.size() + headers.size() + body.size();
+  const bool is_websocket = group.variant.framing != WireVariant::Framing::kTcp;
+  const bool is_referenced = body.size() > kReferencedBodyBytesMin;
+  const size_t copied_bytes = (is_websocket ? proto::ws_header_bytes(frame_bytes) : 0) +
+                              (is_referenced ? frame_bytes - body.size() : frame_bytes);
+  FanOutLog& log = group.log;
+  const uint32_t chunks_before = log.chunks_begun();
+
+  uint8_t* at = log.reserve(copied_bytes);
+  while (Cursor* cursor = log.wake_front()) ready_.mark_behind(*cursor);
+  if (is_websocket) {
+    // What is sent as text must be UTF-8 (RFC 6455 section 5.6).
+    const bool is_text = group.variant.framing == WireVariant::Framing::kWebSocketText &&
+                         message.is_utf8() && group.is_id_utf8;
+    at += proto::write_ws_header(
+        at, is_text ? proto::WsOpcode::kText : proto::WsOpcode::kBinary, frame_bytes);
+  }
+  at = put(put(at, group.prefix), headers);
+  if (!is_referenced) std::memcpy(at, body.data(), body.size());
+  log.commit(copied_bytes);
+  if (is_referenced) log.append_body(message);
+
+  ++metrics_.messages_appended;
+  if (log.chunks_begun() != chunks_before) {
+    police(group, copied_bytes + (is_referenced ? body.size() : 0));
+  }
+}
+
+// Lag is looked at when a chunk begins: then the cursors in the front chunk are those that lag most. A log that is small
+// against the limit cannot hold a client's whole lag, but 256 of them might, hence the fraction. The newest frame does not
+// count: nobody had a chance to take it yet, and it may be larger than the limit.
+void Topics::police(Group& group, size_t newest_bytes) {
+  FanOutLog& log = group.log;
+  if (log.bytes() <= options_.slow_consumer_bytes / 8) return;
+  for (Cursor* cursor = log.front_standing(); cursor != nullptr; cursor = cursor->standing.next) {
+    if (cursor->client->lag_bytes() > options_.slow_consumer_bytes + newest_bytes) {
+      lagging_.push_back(cursor->client->ref());
+    }
+  }
+}
+
+std::vector<ClientRef> Topics::take_lagging() { return std::exchange(lagging_, {}); }
+
+void Topics::count_tables(ShardTables& tables) const {
+  tables.topics += exact_.size() + patterns_.size();
+  tables.groups += groups_.size();
+  tables.cursors += attached_;
+  tables.subscriptions += live_;
+  tables.log_bytes += pool_.bytes_in_use();
+}
+
+}  // namespace stampede::core

@@ -1,0 +1,132 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <tsl/robin_map.h>
+
+#include "core/fan_out_log.h"
+#include "core/intrusive_list.h"
+#include "core/message.h"
+#include "core/message_encoder.h"
+#include "core/metrics.h"
+#include "core/options.h"
+#include "core/pattern_trie.h"
+#include "core/ready_list.h"
+#include "core/session.h"
+
+namespace stampede::core {
+
+struct Topic;
+
+// Group is the subscribers of one shard whose MESSAGEs are the same octets: same topic, same subscription id, same wire
+// variant.
+struct Group {
+  Group(Topic& of_topic, std::string_view subscription_id, bool has_subscription_id, WireVariant wire,
+        ChunkPool& pool);
+
+  FanOutLog log;
+  Topic& topic;
+  const std::string id;
+  const std::string prefix;  // "MESSAGE\nsubscription:<id, escaped>\n"
+  ListLink<Group> in_topic;
+  uint32_t live = 0;      // subscriptions
+  uint32_t attached = 0;  // cursors: live ones, and ended ones whose send is still in flight
+  const WireVariant variant;
+  const bool has_id;
+  const bool is_id_utf8;
+};
+
+// Topic is a destination or pattern with subscribers on this home shard.
+struct Topic {
+  std::string name;
+  bool is_pattern = false;
+  uint32_t live = 0;             // subscriptions over all groups
+  uint64_t interest_token = 0;   // the announcement of our interest (ShardState::announce); 0: none was made
+  IntrusiveList<Group, &Group::in_topic> groups;
+};
+
+// Topics is a shard's part as home of subscribers: which topics and groups there are, and how a numbered message gets into
+// their logs.
+//
+// Owns:      topics, groups and their logs. Thread: home shard.
+// Lifetime:  a Topic lives while a group of it does; a Group while a cursor is attached to its log.
+// Invariant: a client's list of cursors behind holds exactly those of its cursors that are neither caught up nor in
+//            flight.
+class Topics {
+ public:
+  Topics(const Options& options, ShardMetrics& metrics, ReadyList& ready);
+  ~Topics();
+
+  // The group that such a subscriber belongs to, made if need be, with its topic.
+  [[nodiscard]] Group& find_or_make(std::string_view destination, bool is_pattern, std::string_view id,
+                                    bool has_id, WireVariant variant);
+  void attach(Subscription& subscription, Group& group);
+  // The subscription no longer counts; true if it was its topic's last. Its cursor is still attached.
+  [[nodiscard]] bool end(Subscription& subscription);
+  // Takes the cursor out of its log, and the group and the topic away if that was the last.
+  // Requires: not in flight, not on its client's list.
+  void detach(Subscription& subscription);
+
+  // Appends the message to the log of every group that it is for. O(groups) plus the cursors that were caught up.
+  void deliver(Message& message);
+
+  // Clients that lag by more than the limit, found while delivering; taken out by the call.
+  [[nodiscard]] std::vector<ClientRef> take_lagging();
+
+  void count_tables(ShardTables& tables) const;
+
+ private:
+  struct GroupKey {
+    const Topic* topic;
+    std::string_view id;
+    WireVariant variant;
+    bool has_id;
+    friend bool operator==(const GroupKey&, const GroupKey&) = default;
+  };
+  struct HashGroupKey {
+    uint64_t seed;
+    size_t operator()(const GroupKey& key) const;
+  };
+  struct HashText {
+    using is_transparent = void;
+    uint64_t seed;
+    size_t operator()(std::string_view text) const { return hash_text(text, seed); }
+  };
+  // The patterns that match a destination, remembered until a pattern comes or goes.
+  struct Match {
+    uint64_t generation = 0;
+    std::vector<Topic*> topics;
+  };
+
+  Topic& find_or_make_topic(std::string_view destination, bool is_pattern);
+  void remove_group(Group& group);
+  [[nodiscard]] const std::vector<Topic*>& matching_patterns(std::string_view destination);
+  void append(Group& group, Message& message);
+  void police(Group& group, size_t newest_bytes);
+
+  // Attackers may send to any number of names; what is remembered about them is bounded.
+  static constexpr size_t kMatchesMax = 16384;
+  // A body from here on is referenced instead of copied. Up to here a contiguous span, which goes out by a plain send, is
+  // cheaper than a second span.
+  static constexpr size_t kReferencedBodyBytesMin = 32 * 1024;
+
+  const Options& options_;
+  ShardMetrics& metrics_;
+  ReadyList& ready_;
+  ChunkPool pool_;
+  MessageEncoder encoder_;
+  tsl::robin_map<std::string_view, std::unique_ptr<Topic>, HashText, std::equal_to<>> exact_;
+  PatternTrie<Topic> patterns_;
+  tsl::robin_map<GroupKey, std::unique_ptr<Group>, HashGroupKey> groups_;
+  tsl::robin_map<std::string, Match, HashText, std::equal_to<>> matches_;
+  uint64_t pattern_generation_ = 1;
+  uint64_t attached_ = 0;
+  uint64_t live_ = 0;
+  std::vector<ClientRef> lagging_;
+};
+
+}  // namespace stampede::core

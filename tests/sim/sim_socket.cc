@@ -1,0 +1,42 @@
+#include "tests/sim/sim_socket.h"
+
+#include <algorithm>
+
+namespace stampede::sim {
+
+std::string SimSocket::take_some(SimRandom& random) {
+  const size_t left = to_broker.size() - to_broker_taken;
+  size_t count = left;
+  switch (random.below(4)) {
+    case 0:
+      count = 1;
+      break;
+    case 1:
+      count = 1 + random.below(std::min<size_t>(left, 40));
+      break;
+    case 2:
+      count = 1 + random.below(left);
+      break;
+    default:
+      break;
+  }
+  // A receive buffer holds so much.
+  count = std::min<size_t>({count, left, 4096});
+  std::string octets = to_broker.substr(to_broker_taken, count);
+  to_broker_taken += count;
+  if (!has_octets()) {
+    to_broker.clear();
+    to_broker_taken = 0;
+  }
+  return octets;
+}
+
+std::string read_spans(const std::vector<core::SendSpan>& spans) {
+  std::string octets;
+  for (const core::SendSpan& span : spans) {
+    octets.append(static_cast<const char*>(span.data), span.size);
+  }
+  return octets;
+}
+
+}  // namespace stampede::sim

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/shard.h"
+#include "tests/sim/sim_random.h"
+
+namespace stampede::sim {
+
+// One connection as net would hold it: octets under way to the broker, and one send under way from it.
+struct SimSocket {
+  core::Client* client = nullptr;  // null once released
+  uint32_t shard = 0;
+  std::string to_broker;           // written by the peer, not yet received
+  size_t to_broker_taken = 0;
+  std::string to_peer;             // completed sends, not yet read by the peer
+  std::vector<core::SendSpan> sending;
+  std::string sending_copy;        // what the spans held when they were given
+  bool has_operation = false;      // a send or a shutdown is under way
+  bool is_shutdown = false;        // the broker ended its direction
+  bool is_aborted = false;         // kAbort was told; waits for release
+  bool is_reading = true;          // a peer that does not read completes no send
+  bool peer_ended = false;         // the peer ended its direction; told once all octets are received
+  bool peer_end_told = false;
+
+  [[nodiscard]] bool has_octets() const { return to_broker_taken < to_broker.size(); }
+  // Takes between one octet and all that is under way.
+  [[nodiscard]] std::string take_some(SimRandom& random);
+};
+
+// The octets of the spans, read as the kernel would.
+[[nodiscard]] std::string read_spans(const std::vector<core::SendSpan>& spans);
+
+}  // namespace stampede::sim
