@@ -1,0 +1,73 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <future>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/mailbox.h"
+#include "core/options.h"
+#include "core/shard_types.h"
+#include "net/connection_limits.h"
+#include "net/event_log.h"
+#include "net/net_metrics.h"
+#include "net/socket.h"
+#include "net/wakeup.h"
+#include "proto/http_upgrade.h"
+
+namespace stampede::net {
+
+// What all shards serve alike. The listening sockets themselves are each shard's own.
+struct ListenerPlan {
+  core::Transport transport;
+  proto::UpgradePolicy upgrade;  // WebSocket only
+};
+
+// What other threads say to a shard, and how they wake it for that.
+struct ShardControl {
+  enum class Phase : uint8_t { kServe, kDrain, kStop };
+
+  Wakeup wakeup;
+  // Written before the phase that it belongs to.
+  std::atomic<core::Millis> drain_deadline = core::kNever;
+  std::atomic<Phase> phase = Phase::kServe;
+  // A promise that the shard takes, fulfils and deletes; null if nobody asks.
+  std::atomic<std::promise<ShardSnapshot>*> snapshot_request = nullptr;
+
+  ~ShardControl() { delete snapshot_request.load(std::memory_order_acquire); }
+};
+
+// Node is what the shards of one broker share.
+//
+// Owns:      the mailboxes, limits, log and controls.
+// Thread:    built before the threads start; each part says for itself who may touch it.
+// Lifetime:  outlives the shards' threads.
+struct Node {
+  Node(core::Options core_options, core::ShardId shard_count, uint64_t connections_max,
+       uint32_t connections_per_address_max, LogSink sink)
+      : options(std::move(core_options)),
+        shards(shard_count),
+        mailboxes(shard_count, options.mailbox_slots),
+        limits(connections_max, connections_per_address_max),
+        log(shard_count, std::move(sink)) {
+    for (core::ShardId id = 0; id < shards; ++id) controls.push_back(std::make_unique<ShardControl>());
+  }
+
+  // Constant after set-up.
+  const core::Options options;
+  const core::ShardId shards;
+  int64_t spin_ns = 0;  // the longest look before a sleep; 0 is off
+  std::vector<ListenerPlan> listeners;
+  // Any thread.
+  core::MailboxGrid mailboxes;
+  NodeLimits limits;
+  EventLog log;
+  std::vector<std::unique_ptr<ShardControl>> controls;
+  // Shards whose clients are all gone. None ends before all are drained: a drained shard may own the destinations
+  // that another's last clients still wait for.
+  std::atomic<core::ShardId> drained_shards = 0;
+};
+
+}  // namespace stampede::net

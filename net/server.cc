@@ -1,0 +1,185 @@
+#include "net/server.h"
+
+#include <sys/random.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "net/clock.h"
+#include "net/cpus.h"
+#include "net/node.h"
+#include "net/shard_thread.h"
+
+namespace stampede::net {
+namespace {
+
+// Descriptors that are not connections: rings, listeners, eventfds, log, admin.
+constexpr uint64_t kDescriptorReserve = 256;
+
+using SocketsByShard = std::vector<std::vector<FileDescriptor>>;
+
+// One listening socket a shard, all on one port; adds them to `sockets`.
+Result<BoundListener> bind_listener(const ListenUri& uri, const ServerOptions& options, SocketsByShard& sockets) {
+  Result<SocketAddress> address = resolve(uri.host, uri.port);
+  if (!address) return std::unexpected(std::move(address.error()));
+  if (!options.allow_anonymous && !address->is_loopback()) {
+    return std::unexpected("refusing to listen on " + address->text() +
+                           ": it can be reached from other machines and any login is accepted; listen on "
+                           "127.0.0.1 or give --allow-anonymous");
+  }
+  if (uri.port != 0) {
+    if (Result<void> is_free = check_port_is_free(*address); !is_free) {
+      return std::unexpected(std::move(is_free.error()));
+    }
+  }
+  for (std::vector<FileDescriptor>& of_shard : sockets) {
+    Result<FileDescriptor> socket =
+        listen_on(*address, {.send_buffer_bytes = options.send_buffer_bytes, .share_port = sockets.size() > 1});
+    if (!socket) return std::unexpected(std::move(socket.error()));
+    // With port 0 the first one picked a port, which the others share.
+    Result<SocketAddress> bound = local_address(socket->get());
+    if (!bound) return std::unexpected(std::move(bound.error()));
+    address->set_port(bound->port());
+    of_shard.push_back(std::move(*socket));
+  }
+  return BoundListener{.transport = uri.transport, .host = address->host_text(), .port = address->port(),
+                       .paths = uri.paths};
+}
+
+std::vector<ListenerPlan> plan_listeners(const std::vector<ListenUri>& uris, const core::Options& options) {
+  std::vector<ListenerPlan> plans;
+  for (const ListenUri& uri : uris) {
+    plans.push_back({.transport = uri.transport,
+                     .upgrade = {.paths = uri.paths,
+                                 .head_bytes_max = options.http_head_bytes_max,
+                                 .headers_max = options.http_headers_max,
+                                 .allowed_origins = options.allowed_origins}});
+  }
+  return plans;
+}
+
+uint64_t random_boot_id() {
+  uint64_t id = 0;
+  while (id == 0) {
+    if (getrandom(&id, sizeof(id), 0) != sizeof(id)) id = static_cast<uint64_t>(monotonic_ns());
+  }
+  return id;
+}
+
+Result<std::vector<int>> choose_cpus(const ServerOptions& options, core::ShardId shards, unsigned cores) {
+  const std::vector<int> usable = usable_cpus();
+  for (const int cpu : options.cpus) {
+    if (!std::ranges::binary_search(usable, cpu)) {
+      return std::unexpected("CPU " + std::to_string(cpu) + " (--cpus) is not one that this process may use");
+    }
+  }
+  const std::vector<int>& cpus = options.cpus.empty() ? usable : options.cpus;
+  const bool is_wanted = options.pin == Pin::kOn || (options.pin == Pin::kAuto && shards <= cpus.size() &&
+                                                     (shards <= cores || !options.cpus.empty()));
+  return is_wanted ? cpus : std::vector<int>{};
+}
+
+}  // namespace
+
+std::string BoundListener::uri() const {
+  return std::string(scheme_of(transport)) + "://" + host_port_text(host, port);
+}
+
+uint64_t raise_descriptor_limit() {
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
+  const rlim_t before = std::exchange(limit.rlim_cur, limit.rlim_max);
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) limit.rlim_cur = before;
+  return limit.rlim_cur;
+}
+
+Server::Server() = default;
+
+Server::~Server() {
+  if (node_ == nullptr) return;
+  stop_now();
+  wait();
+}
+
+Result<std::unique_ptr<Server>> Server::start(ServerOptions options, core::Options core_options) {
+  const unsigned cores = usable_cores();
+  const core::ShardId shards = options.shards == 0 ? std::min(cores, core::kShardsMax) : options.shards;
+  if (shards > core::kShardsMax) {
+    return std::unexpected("--shards can be at most " + std::to_string(core::kShardsMax));
+  }
+  if (options.listeners.empty()) return std::unexpected(std::string("there is nothing to listen on (--listen)"));
+  Result<std::vector<int>> cpus = choose_cpus(options, shards, cores);
+  if (!cpus) return std::unexpected(std::move(cpus.error()));
+  const uint64_t descriptors = raise_descriptor_limit();
+  if (options.connections_max == 0) {
+    options.connections_max = descriptors > 2 * kDescriptorReserve ? descriptors - kDescriptorReserve
+                                                                    : std::max<uint64_t>(descriptors / 2, 1);
+  }
+  if (core_options.boot_id == 0) core_options.boot_id = random_boot_id();
+
+  std::unique_ptr<Server> server(new Server);
+  SocketsByShard sockets(shards);
+  for (const ListenUri& uri : options.listeners) {
+    Result<BoundListener> bound = bind_listener(uri, options, sockets);
+    if (!bound) return std::unexpected(std::move(bound.error()));
+    server->bound_.push_back(std::move(*bound));
+  }
+  server->is_pinned_ = !cpus->empty();
+  server->node_ = std::make_unique<Node>(std::move(core_options), shards, options.connections_max,
+                                         options.connections_per_address_max, std::move(options.log));
+  Node& node = *server->node_;
+  node.listeners = plan_listeners(options.listeners, node.options);
+  node.spin_ns = shards <= cores ? options.spin_us * 1000 : 0;
+  for (core::ShardId id = 0; id < shards; ++id) {
+    if (!node.controls[id]->wakeup.is_open()) return std::unexpected(std::string("cannot make an eventfd"));
+    server->threads_.push_back(std::make_unique<ShardThread>(node, id));
+    const std::optional<int> cpu = cpus->empty() ? std::optional<int>() : (*cpus)[id % cpus->size()];
+    Result<void> started = server->threads_.back()->start(std::move(sockets[id]), cpu);
+    if (started) continue;
+    for (const auto& thread : server->threads_) thread->release(false);
+    return std::unexpected(std::move(started.error()));
+  }
+  for (const auto& thread : server->threads_) thread->release(true);
+  return server;
+}
+
+core::ShardId Server::shards() const { return node_->shards; }
+uint64_t Server::connections() const { return node_->limits.connections(); }
+uint64_t Server::connections_max() const { return node_->limits.connections_max(); }
+
+void Server::drain(int64_t for_ms) {
+  const core::Millis deadline = to_millis(monotonic_ns()) + for_ms;
+  for (const auto& control : node_->controls) {
+    // relaxed: the phase below publishes it.
+    control->drain_deadline.store(deadline, std::memory_order_relaxed);
+    ShardControl::Phase serving = ShardControl::Phase::kServe;
+    // release: the deadline is there for whoever sees the phase. A stop is not taken back.
+    if (control->phase.compare_exchange_strong(serving, ShardControl::Phase::kDrain,
+                                               std::memory_order_release, std::memory_order_relaxed)) {
+      control->wakeup.wake();
+    }
+  }
+}
+
+void Server::stop_now() {
+  for (const auto& control : node_->controls) {
+    // release: as in drain().
+    control->phase.store(ShardControl::Phase::kStop, std::memory_order_release);
+    control->wakeup.wake();
+  }
+}
+
+void Server::wait() {
+  for (const auto& thread : threads_) thread->join();
+  node_->log.stop();
+}
+
+std::vector<ShardSnapshot> Server::snapshot() {
+  const std::lock_guard lock(snapshot_mutex_);
+  std::vector<ShardSnapshot> snapshots;
+  for (const auto& thread : threads_) snapshots.push_back(thread->snapshot());
+  return snapshots;
+}
+
+}  // namespace stampede::net

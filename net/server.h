@@ -1,0 +1,93 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "core/options.h"
+#include "core/shard_types.h"
+#include "net/event_log.h"
+#include "net/listen_uri.h"
+#include "net/net_metrics.h"
+#include "proto/base/result.h"
+
+namespace stampede::net {
+
+struct Node;
+class ShardThread;
+
+enum class Pin : uint8_t { kAuto, kOn, kOff };
+
+// Everything about a broker that is not its behaviour (that is core::Options).
+struct ServerOptions {
+  std::vector<ListenUri> listeners;
+  core::ShardId shards = 0;     // 0: one per usable core
+  Pin pin = Pin::kAuto;         // auto: only if each shard gets a CPU of its own
+  std::vector<int> cpus;        // to be pinned to, in turn; empty: those that the process may use
+  int send_buffer_bytes = 256 * 1024;  // SO_SNDBUF; 0: the kernel tunes it, up to 4 MB for a stalled reader
+  uint64_t connections_max = 0;        // 0: what the limit of descriptors allows, less 256 for ourselves
+  uint32_t connections_per_address_max = 0;  // 0: no limit
+  bool allow_anonymous = false;        // without it only loopback addresses may be listened on
+  // How long a shard that ran dry looks for work before it sleeps, while traffic flows. 0: never. Never
+  // either if there are more shards than usable cores.
+  int64_t spin_us = 20;
+  LogSink log;                         // called on the log's thread
+};
+
+// A listening address as it was bound.
+struct BoundListener {
+  core::Transport transport;
+  std::string host;
+  uint16_t port;
+  std::vector<std::string> paths;
+
+  [[nodiscard]] std::string uri() const;  // "ws://127.0.0.1:15674"
+};
+
+// Server is a running broker: its listening sockets, its shards on their threads, its log.
+//
+// Owns:      all of that.
+// Thread:    start, wait and destruction: one. drain, stop_now, snapshot, connections: any.
+// Invariant: when start() returns a server, every shard accepts; when it returns an error, nothing is left behind.
+class Server {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<Server>> start(ServerOptions options, core::Options core_options);
+  // Stops at once if it still runs.
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // In the order of ServerOptions::listeners.
+  [[nodiscard]] const std::vector<BoundListener>& bound() const { return bound_; }
+  [[nodiscard]] core::ShardId shards() const;
+  [[nodiscard]] uint64_t connections() const;
+  [[nodiscard]] uint64_t connections_max() const;
+  [[nodiscard]] bool is_pinned() const { return is_pinned_; }
+
+  // Accepts no more, sends every client what it still has to get, closes it; whoever is left after `for_ms` is cut
+  // off. Returns at once.
+  void drain(int64_t for_ms);
+  // Ends within a second, also during a drain. Returns at once.
+  void stop_now();
+  // Until the shards have ended after drain() or stop_now(); every line of the log is out then.
+  void wait();
+
+  // One entry a shard, copied by each between two of its turns.
+  [[nodiscard]] std::vector<ShardSnapshot> snapshot();
+
+ private:
+  Server();
+
+  std::unique_ptr<Node> node_;
+  std::vector<std::unique_ptr<ShardThread>> threads_;
+  std::vector<BoundListener> bound_;
+  bool is_pinned_ = false;
+  std::mutex snapshot_mutex_;  // one asker at a time
+};
+
+// Raises the soft limit of descriptors to the hard one; returns what it is then.
+uint64_t raise_descriptor_limit();
+
+}  // namespace stampede::net

@@ -1,0 +1,279 @@
+#include "net/shard_loop.h"
+
+#include <poll.h>
+
+#include <algorithm>
+
+#include "net/clock.h"
+
+namespace stampede::net {
+namespace {
+
+// Work of one turn. Envelopes and octets are what a flush of 256 sends (1.3 ms at 5 us each) roughly keeps up with: a turn
+// is the slice in which a large group's flush looks at what came meanwhile.
+constexpr size_t kSendsPerTurn = 256;
+constexpr size_t kEnvelopesPerTurn = 1024;
+constexpr size_t kClosesPerTurn = 64;
+// With clients waiting to be flushed intake is held back, so that it cannot outrun what it causes. Otherwise
+// everything that arrived is taken in first: more messages a send is what makes delivery cheap.
+constexpr size_t kInboundBytesBusy = 64 * 1024;
+constexpr size_t kInboundBytesIdle = kReceiveBuffers * kReceiveBufferBytes;
+// An enter runs about 20 pieces of deferred work, so reaping enters again while that yields.
+constexpr size_t kReapsPerTurn = 16;
+constexpr size_t kCompletionsPerReap = 1024;
+
+constexpr int64_t kMillisecondNs = 1'000'000;
+constexpr int64_t kSleepNsMax = 10'000 * kMillisecondNs;
+// How long overflow waits for a receiver that makes room without telling us.
+constexpr int64_t kOverflowRetryNs = kMillisecondNs;
+// Draining shards look at each other's progress this often.
+constexpr int64_t kDrainLookNs = 20 * kMillisecondNs;
+// What the kernel gets to complete what abort cancelled, before the ring is closed over it.
+constexpr core::Millis kAbortGraceMs = 500;
+
+// Leaves the core's other hyper-thread its turn while this one looks.
+void relax_cpu() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ShardLoop>> ShardLoop::create(Node& node, core::ShardId id,
+                                                     std::vector<FileDescriptor> sockets) {
+  auto ring = Ring::create();
+  if (!ring) return std::unexpected(std::move(ring.error()));
+  auto buffers = BufferRing::create(**ring, kReceiveBuffers, kReceiveBufferBytes);
+  if (!buffers) return std::unexpected(std::move(buffers.error()));
+  return std::unique_ptr<ShardLoop>(
+      new ShardLoop(node, id, std::move(*ring), std::move(*buffers), std::move(sockets)));
+}
+
+ShardLoop::ShardLoop(Node& node, core::ShardId id, std::unique_ptr<Ring> ring,
+                     std::unique_ptr<BufferRing> buffers, std::vector<FileDescriptor> sockets)
+    : node_(node),
+      control_(*node.controls[id]),
+      log_(node.log.shard(id)),
+      id_(id),
+      ring_(std::move(ring)),
+      buffers_(std::move(buffers)),
+      limits_(node.limits),
+      shard_(id, node.shards, node.options, node.mailboxes, log_),
+      closer_(*ring_, connections_, shard_, limits_),
+      receiver_(*ring_, *buffers_, connections_, shard_, closer_, metrics_),
+      sender_(*ring_, connections_, shard_, closer_, receiver_, metrics_),
+      acceptor_(node, std::move(sockets), *ring_, connections_, shard_, receiver_, limits_, log_, metrics_),
+      idle_spin_(node.spin_ns),
+      started_ns_(monotonic_ns()) {}
+
+void ShardLoop::run() noexcept {
+  now_ = to_millis(monotonic_ns());
+  arm_wakeup();
+  acceptor_.start();
+  while (!is_over()) turn();
+  end_all();
+}
+
+void ShardLoop::turn() noexcept {
+  now_ = to_millis(monotonic_ns());
+  follow_phase();
+  take_mail();
+  reap_completions();
+  take_inbound();
+  run_timers();
+  post_mail();
+  flush_sends();
+  close_connections();
+  answer_requests();
+  submit_and_wait();
+}
+
+void ShardLoop::take_mail() noexcept { more_mail_ = shard_.take_mail(kEnvelopesPerTurn, now_); }
+
+void ShardLoop::reap_completions() noexcept {
+  for (size_t round = 0; round < kReapsPerTurn; ++round) {
+    const size_t reaped =
+        ring_->reap(kCompletionsPerReap, [this](const Completion& completion) { on_completion(completion); });
+    // Sends that were prepared meanwhile wait for the turn's one submission, unless work makes us enter anyway.
+    if (!ring_->has_completions()) return;
+    if (reaped < kCompletionsPerReap) ring_->submit();
+  }
+}
+
+void ShardLoop::on_completion(const Completion& completion) noexcept {
+  switch (OpTag::decode(completion.user_data).op) {
+    case Op::kSend:
+      return sender_.on_send(completion, now_);
+    case Op::kReceive:
+      return receiver_.on_receive(completion);
+    case Op::kAccept:
+      return acceptor_.on_accept(completion, now_);
+    case Op::kCancel:
+      return closer_.on_cancel(completion);
+    case Op::kWakeup:
+      control_.wakeup.consume();
+      if (!completion.has_more()) arm_wakeup();
+      return;
+    case Op::kNone:
+      return;
+  }
+}
+
+void ShardLoop::take_inbound() noexcept {
+  receiver_.take_in(shard_.has_ready() ? kInboundBytesBusy : kInboundBytesIdle, now_);
+  receiver_.follow_receive_changes();
+}
+
+void ShardLoop::run_timers() noexcept {
+  shard_.run_timers(now_);
+  acceptor_.run_timers(now_);
+}
+
+void ShardLoop::post_mail() noexcept {
+  uint64_t receivers = shard_.post_mail();
+  if (receivers != 0) Wakeup::fence_after_publish();
+  for (; receivers != 0; receivers &= receivers - 1) {
+    const auto peer = static_cast<core::ShardId>(__builtin_ctzll(receivers));
+    if (peer != id_ && node_.controls[peer]->wakeup.wake_after_fence()) ++metrics_.wakes_sent;
+  }
+  log_.publish();
+}
+
+void ShardLoop::flush_sends() noexcept { sender_.flush(kSendsPerTurn, now_); }
+
+void ShardLoop::close_connections() noexcept { closer_.close_some(kClosesPerTurn); }
+
+void ShardLoop::answer_requests() noexcept {
+  // relaxed: a look that costs nothing while nobody asks; the exchange below orders.
+  if (control_.snapshot_request.load(std::memory_order_relaxed) == nullptr) return;
+  // acq_rel: takes the promise over from who asked, and leaves null to the next.
+  const std::unique_ptr<std::promise<ShardSnapshot>> request(
+      control_.snapshot_request.exchange(nullptr, std::memory_order_acq_rel));
+  if (request) request->set_value(snapshot());
+}
+
+ShardSnapshot ShardLoop::snapshot() const {
+  ShardSnapshot snapshot = {.metrics = shard_.metrics(), .tables = shard_.tables(), .net = metrics_};
+  snapshot.net.ring = ring_->counters();
+  snapshot.net.log_dropped = log_.dropped();
+  snapshot.net.alive_ns = monotonic_ns() - started_ns_;
+  snapshot.net.busy_ns = snapshot.net.alive_ns - waited_ns_;
+  snapshot.net.connections = connections_.size();
+  snapshot.net.inbound_waiting = receiver_.waiting();
+  return snapshot;
+}
+
+// -- Waiting.
+
+void ShardLoop::submit_and_wait() noexcept {
+  ++metrics_.turns;
+  if (has_work() || ring_->has_submissions()) {
+    ring_->submit();
+    if (has_work() || ring_->has_completions()) return;
+  }
+  const int64_t idle_since_ns = monotonic_ns();
+  bool slept = false;
+  if (!spin(idle_since_ns)) {
+    control_.wakeup.prepare_sleep();
+    // Looked for again after the flag is up: what was published before it shows here, what comes later wakes us.
+    if (!has_news()) {
+      ++metrics_.sleeps;
+      slept = true;
+      ring_->submit_and_wait(sleep_ns(idle_since_ns));
+    }
+    control_.wakeup.finish_sleep();
+  }
+  const int64_t gap_ns = monotonic_ns() - idle_since_ns;
+  waited_ns_ += gap_ns;
+  idle_spin_.on_gap(gap_ns, slept);
+}
+
+bool ShardLoop::spin(int64_t idle_since_ns) noexcept {
+  const int64_t budget_ns = std::min(idle_spin_.budget_ns(), sleep_ns(idle_since_ns));
+  if (budget_ns <= 0) return false;
+  ++metrics_.spins;
+  do {
+    for (int i = 0; i < 64; ++i) {
+      if (has_news()) {
+        ++metrics_.spins_hit;
+        return true;
+      }
+      relax_cpu();
+    }
+  } while (monotonic_ns() - idle_since_ns < budget_ns);
+  return false;
+}
+
+// Something that this shard left over from its turn.
+bool ShardLoop::has_work() const noexcept {
+  return more_mail_ || shard_.has_ready() || receiver_.has_work() || closer_.has_work();
+}
+
+// Something that others brought.
+bool ShardLoop::has_news() const noexcept {
+  // relaxed: who stores these wakes us after a fence; acted upon in the turn, with acquire.
+  return ring_->has_completions() || shard_.has_mail() ||
+         control_.phase.load(std::memory_order_relaxed) != phase_ ||
+         control_.snapshot_request.load(std::memory_order_relaxed) != nullptr;
+}
+
+int64_t ShardLoop::sleep_ns(int64_t now_ns) const noexcept {
+  const core::Millis next = std::min({shard_.next_deadline(), acceptor_.next_deadline(), end_by_, give_up_at_});
+  int64_t sleep = kSleepNsMax;
+  // Deadlines are in whole milliseconds: up to their beginning, or the turn would come too early and find nothing.
+  if (next < to_millis(now_ns) + kSleepNsMax / kMillisecondNs) sleep = next * kMillisecondNs - now_ns;
+  if (shard_.has_overflow()) sleep = std::min(sleep, kOverflowRetryNs);
+  if (phase_ != ShardControl::Phase::kServe) sleep = std::min(sleep, kDrainLookNs);
+  return std::max<int64_t>(sleep, 0);
+}
+
+void ShardLoop::arm_wakeup() noexcept {
+  io_uring_sqe* const sqe = ring_->get_sqe();
+  io_uring_prep_poll_multishot(sqe, control_.wakeup.fd(), POLLIN);
+  sqe->user_data = OpTag{.op = Op::kWakeup}.encode();
+}
+
+// -- Ending.
+
+void ShardLoop::follow_phase() noexcept {
+  // acquire: the deadline was stored before the phase.
+  const ShardControl::Phase wanted = control_.phase.load(std::memory_order_acquire);
+  if (wanted != phase_) {
+    phase_ = wanted;
+    acceptor_.stop();
+    // relaxed: ordered by the load of the phase.
+    end_by_ = wanted == ShardControl::Phase::kStop
+                  ? now_
+                  : control_.drain_deadline.load(std::memory_order_relaxed);
+    if (wanted == ShardControl::Phase::kDrain) shard_.begin_drain(now_);
+  }
+  if (now_ >= end_by_) {
+    end_by_ = core::kNever;
+    give_up_at_ = now_ + kAbortGraceMs;
+    shard_.abort_all(core::CloseReason::kDrain, now_);
+  }
+}
+
+bool ShardLoop::is_over() noexcept {
+  if (phase_ == ShardControl::Phase::kServe) return false;
+  if (!drain_counted_ && connections_.size() == 0 && shard_.is_drained() && !receiver_.has_work()) {
+    drain_counted_ = true;
+    // relaxed: a count that the others look at; nothing is published by it.
+    node_.drained_shards.fetch_add(1, std::memory_order_relaxed);
+  }
+  return node_.drained_shards.load(std::memory_order_relaxed) == node_.shards || now_ >= give_up_at_;
+}
+
+void ShardLoop::end_all() noexcept {
+  // Only after the grace is over is there still something; then the sockets go first, so that nothing more is sent
+  // from memory that is about to be freed.
+  closer_.shut_down_all();
+  ring_->submit();
+  answer_requests();
+  log_.publish();
+}
+
+}  // namespace stampede::net

@@ -1,0 +1,92 @@
+#include "net/shard_thread.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+
+#include <chrono>
+#include <string>
+
+#include "net/shard_loop.h"
+
+namespace stampede::net {
+namespace {
+
+// A turn takes milliseconds; whoever waits longer asks in vain.
+constexpr std::chrono::seconds kSnapshotPatience{2};
+
+// Best effort: a CPU that is gone by now is no reason to end.
+void pin_to(int cpu) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(static_cast<size_t>(cpu), &set);
+  (void)sched_setaffinity(0, sizeof(set), &set);
+}
+
+}  // namespace
+
+Result<void> ShardThread::start(std::vector<FileDescriptor> sockets, std::optional<int> cpu) {
+  std::future<Result<void>> started = started_.get_future();
+  // Signals are for the thread that waits for them; a new thread inherits the mask.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  thread_ = std::thread([this, cpu, sockets = std::move(sockets)]() mutable {
+    run(std::move(sockets), cpu);
+  });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  pthread_setname_np(thread_.native_handle(), ("shard-" + std::to_string(id_)).c_str());
+  return started.get();
+}
+
+void ShardThread::run(std::vector<FileDescriptor> sockets, std::optional<int> cpu) {
+  // Before anything is allocated, so that memory comes from the node that the CPU is on.
+  if (cpu) pin_to(*cpu);
+  Result<std::unique_ptr<ShardLoop>> loop = ShardLoop::create(node_, id_, std::move(sockets));
+  if (!loop) {
+    started_.set_value(std::unexpected("shard " + std::to_string(id_) + ": " + loop.error()));
+    return;
+  }
+  started_.set_value({});
+  if (!serve_.get_future().get()) return;
+  (*loop)->run();
+  last_snapshot_ = (*loop)->snapshot();
+  // seq_cst, as in snapshot(): flag and request are two variables that each side writes one of and reads the other; one
+  // side sees the other's, so a request is answered here or withdrawn there.
+  over_.store(true, std::memory_order_seq_cst);
+  const std::unique_ptr<std::promise<ShardSnapshot>> request(
+      node_.controls[id_]->snapshot_request.exchange(nullptr, std::memory_order_seq_cst));
+  if (request) request->set_value(last_snapshot_);
+}
+
+void ShardThread::release(bool serve) {
+  if (std::exchange(released_, true)) return;
+  serve_.set_value(serve);
+}
+
+void ShardThread::join() {
+  if (!thread_.joinable()) return;
+  release(false);
+  thread_.join();
+}
+
+ShardSnapshot ShardThread::snapshot() {
+  ShardControl& control = *node_.controls[id_];
+  auto request = std::make_unique<std::promise<ShardSnapshot>>();
+  std::future<ShardSnapshot> answer = request->get_future();
+  // seq_cst: see run(). Nobody else asks at the same time (the server serialises), so the place is free.
+  control.snapshot_request.store(request.release(), std::memory_order_seq_cst);
+  control.wakeup.wake();
+  if (!over_.load(std::memory_order_seq_cst) &&
+      answer.wait_for(kSnapshotPatience) == std::future_status::ready) {
+    return answer.get();
+  }
+  // acq_rel: whoever gets the pointer out owns it; if it was the shard, the answer is about to come.
+  request.reset(control.snapshot_request.exchange(nullptr, std::memory_order_acq_rel));
+  if (!request) return answer.get();
+  // A shard that neither ended nor answers is stuck, and what it would say is not known.
+  return over_.load(std::memory_order_acquire) ? last_snapshot_ : ShardSnapshot{};
+}
+
+}  // namespace stampede::net

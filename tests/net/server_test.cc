@@ -1,0 +1,413 @@
+#include "net/server.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "net/clock.h"
+#include "net/socket.h"
+
+namespace stampede::net {
+namespace {
+
+constexpr int kPatienceMs = 10'000;
+
+// A blocking TCP client that speaks STOMP in plain text.
+class Peer {
+ public:
+  explicit Peer(uint16_t port, int receive_buffer = 0) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    if (receive_buffer > 0) {
+      setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer));
+    }
+    const SocketAddress address = *resolve("127.0.0.1", port);
+    is_connected_ =
+        ::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.size) == 0;
+  }
+
+  void send(std::string_view frame, bool with_nul = true) {
+    std::string octets(frame);
+    if (with_nul) octets += '\0';
+    ASSERT_EQ(::send(fd_.get(), octets.data(), octets.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(octets.size()));
+  }
+
+  // The next frame without its NUL and without heart-beats before it; "<end>" at the end of the stream, "<reset>",
+  // "<late>" if nothing came in time.
+  std::string expect_frame() {
+    while (true) {
+      const size_t begin = std::min(received_.find_first_not_of('\n'), received_.size());
+      const size_t end = received_.find('\0', begin);
+      if (end != std::string::npos) {
+        std::string frame = received_.substr(begin, end - begin);
+        received_.erase(0, end + 1);
+        return frame;
+      }
+      pollfd waiting = {.fd = fd_.get(), .events = POLLIN, .revents = 0};
+      if (poll(&waiting, 1, kPatienceMs) != 1) return "<late>";
+      char buffer[65536];
+      const ssize_t size = recv(fd_.get(), buffer, sizeof(buffer), 0);
+      if (size == 0) return "<end>";
+      if (size < 0) return "<reset>";
+      received_.append(buffer, static_cast<size_t>(size));
+    }
+  }
+
+  std::string expect_command() {
+    const std::string frame = expect_frame();
+    return frame.substr(0, frame.find('\n'));
+  }
+
+  std::string expect_body() {
+    const std::string frame = expect_frame();
+    const size_t body = frame.find("\n\n");
+    return body == std::string::npos ? frame : frame.substr(body + 2);
+  }
+
+  void connect() {
+    send("CONNECT\naccept-version:1.2\nhost:test\n\n");
+    ASSERT_EQ(expect_command(), "CONNECTED");
+  }
+
+  void subscribe(std::string_view destination) {
+    send("SUBSCRIBE\nid:s\ndestination:" + std::string(destination) + "\nreceipt:subscribed\n\n");
+    ASSERT_EQ(expect_command(), "RECEIPT");
+  }
+
+  void half_close() { shutdown(fd_.get(), SHUT_WR); }
+
+  void reset() {
+    const linger now = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+    fd_.reset();
+  }
+
+  [[nodiscard]] bool is_connected() const { return is_connected_; }
+  [[nodiscard]] int fd() const { return fd_.get(); }
+
+ private:
+  FileDescriptor fd_;
+  bool is_connected_ = false;
+  std::string received_;
+};
+
+std::string message_to(std::string_view destination, std::string_view body) {
+  return "SEND\ndestination:" + std::string(destination) + "\n\n" + std::string(body);
+}
+
+// A broker of as many shards as the parameter says, on a port of its own, with its log at hand.
+class ServerTest : public testing::TestWithParam<core::ShardId> {
+ protected:
+  void start(const std::function<void(ServerOptions&)>& change = {}, core::Options core_options = {}) {
+    ServerOptions options;
+    options.listeners = {*parse_listen_uri("stomp://127.0.0.1:0"), *parse_listen_uri("ws://127.0.0.1:0")};
+    options.shards = GetParam();
+    options.log = [this](LogLevel, std::string_view line) {
+      const std::lock_guard lock(mutex_);
+      lines_.emplace_back(line);
+    };
+    if (change) change(options);
+    auto server = Server::start(std::move(options), std::move(core_options));
+    ASSERT_TRUE(server.has_value()) << server.error();
+    server_ = std::move(*server);
+    port_ = server_->bound()[0].port;
+  }
+
+  // What the shards' tables and counters add up to.
+  ShardSnapshot total() {
+    ShardSnapshot sum = {};
+    for (const ShardSnapshot& one : server_->snapshot()) {
+      sum.tables.clients += one.tables.clients;
+      sum.tables.subscriptions += one.tables.subscriptions;
+      sum.net.connections += one.net.connections;
+      sum.net.connections_accepted += one.net.connections_accepted;
+      sum.net.connections_refused += one.net.connections_refused;
+      sum.net.buffers_exhausted += one.net.buffers_exhausted;
+      sum.net.inbound_waiting += one.net.inbound_waiting;
+    }
+    return sum;
+  }
+
+  bool wait_until(const std::function<bool()>& condition) {
+    for (int64_t end = monotonic_ns() + kPatienceMs * 1'000'000LL; monotonic_ns() < end;) {
+      if (condition()) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    return false;
+  }
+
+  size_t lines_with(std::string_view text) {
+    const std::lock_guard lock(mutex_);
+    return static_cast<size_t>(std::ranges::count_if(
+        lines_, [&](const std::string& line) { return line.find(text) != std::string::npos; }));
+  }
+
+  std::mutex mutex_;
+  std::vector<std::string> lines_;
+  std::unique_ptr<Server> server_;
+  uint16_t port_ = 0;
+};
+
+INSTANTIATE_TEST_SUITE_P(Shards, ServerTest, testing::Values(1, 2, 3));
+
+TEST_P(ServerTest, DeliversFromOneConnectionToAnother) {
+  start();
+  Peer publisher(port_);
+  publisher.connect();
+  std::vector<std::unique_ptr<Peer>> subscribers;
+  // Enough that every shard has some.
+  for (int i = 0; i < 16; ++i) {
+    subscribers.push_back(std::make_unique<Peer>(port_));
+    subscribers.back()->connect();
+    subscribers.back()->subscribe("/topic/a");
+  }
+  for (int i = 0; i < 100; ++i) publisher.send(message_to("/topic/a", std::to_string(i)));
+  for (auto& subscriber : subscribers) {
+    for (int i = 0; i < 100; ++i) ASSERT_EQ(subscriber->expect_body(), std::to_string(i));
+  }
+}
+
+TEST_P(ServerTest, DeliversLargeBodiesInOrderToASlowReader) {
+  core::Options core_options;
+  core_options.slow_consumer_bytes = 64 * 1024 * 1024;
+  start([](ServerOptions& options) { options.send_buffer_bytes = 16 * 1024; }, core_options);
+  Peer subscriber(port_, 4096);
+  subscriber.connect();
+  subscriber.subscribe("/topic/large");
+  Peer publisher(port_);
+  publisher.connect();
+  constexpr int kMessages = 64;
+  std::thread publishing([&] {
+    for (int i = 0; i < kMessages; ++i) {
+      publisher.send(message_to("/topic/large", std::string(100'000, static_cast<char>('a' + i % 26))));
+    }
+  });
+  for (int i = 0; i < kMessages; ++i) {
+    ASSERT_EQ(subscriber.expect_body(), std::string(100'000, static_cast<char>('a' + i % 26))) << i;
+  }
+  publishing.join();
+}
+
+TEST_P(ServerTest, TakesInMoreThanItHasBuffersFor) {
+  start();
+  Peer subscriber(port_);
+  subscriber.connect();
+  subscriber.subscribe("/topic/counted");
+  constexpr int kPublishers = 24;
+  constexpr int kMessages = 40;
+  std::vector<std::thread> publishers;
+  for (int p = 0; p < kPublishers; ++p) {
+    publishers.emplace_back([this] {
+      Peer publisher(port_);
+      publisher.connect();
+      std::string batch;
+      for (int i = 0; i < kMessages; ++i) {
+        batch += message_to("/topic/other", std::string(10'000, 'x'));
+        batch += '\0';
+      }
+      publisher.send(batch + message_to("/topic/counted", "done"));
+      publisher.send("DISCONNECT\nreceipt:bye\n\n");
+      EXPECT_EQ(publisher.expect_command(), "RECEIPT");
+    });
+  }
+  for (int p = 0; p < kPublishers; ++p) ASSERT_EQ(subscriber.expect_body(), "done");
+  for (std::thread& thread : publishers) thread.join();
+  EXPECT_EQ(total().net.inbound_waiting, 0u);
+}
+
+TEST_P(ServerTest, AnswersAPeerThatHalfCloses) {
+  start();
+  Peer peer(port_);
+  peer.send("CONNECT\naccept-version:1.2\nhost:test\n\n");
+  peer.send("SUBSCRIBE\nid:s\ndestination:/topic/h\nreceipt:1\n\n");
+  peer.half_close();
+  EXPECT_EQ(peer.expect_command(), "CONNECTED");
+  EXPECT_EQ(peer.expect_command(), "RECEIPT");
+  EXPECT_EQ(peer.expect_frame(), "<end>");
+  EXPECT_TRUE(wait_until([&] { return server_->connections() == 0; }));
+}
+
+TEST_P(ServerTest, LeavesNothingBehindWhenPeersReset) {
+  start();
+  constexpr int kPeers = 50;
+  for (int round = 0; round < 4; ++round) {
+    std::vector<std::unique_ptr<Peer>> peers;
+    for (int i = 0; i < kPeers; ++i) {
+      peers.push_back(std::make_unique<Peer>(port_));
+      peers.back()->connect();
+      peers.back()->subscribe("/topic/r");
+    }
+    // What they publish is on its way to those that are being reset.
+    for (auto& peer : peers) peer->send(message_to("/topic/r", std::string(5'000, 'r')));
+    for (auto& peer : peers) peer->reset();
+  }
+  EXPECT_TRUE(wait_until([&] { return server_->connections() == 0; }));
+  const ShardSnapshot sum = total();
+  EXPECT_EQ(sum.tables.clients, 0u);
+  EXPECT_EQ(sum.tables.subscriptions, 0u);
+  EXPECT_EQ(sum.net.connections, 0u);
+  EXPECT_TRUE(wait_until([&] { return lines_with("close shard=") == 4 * kPeers; }));
+}
+
+TEST_P(ServerTest, ServesManyConnections) {
+  start();
+  constexpr int kPeers = 600;
+  std::vector<std::unique_ptr<Peer>> peers;
+  for (int i = 0; i < kPeers; ++i) {
+    peers.push_back(std::make_unique<Peer>(port_));
+    peers.back()->connect();
+    peers.back()->subscribe("/topic/many");
+  }
+  EXPECT_EQ(server_->connections(), kPeers);
+  for (int i = 0; i < 5; ++i) peers[0]->send(message_to("/topic/many", std::to_string(i)));
+  for (auto& peer : peers) {
+    for (int i = 0; i < 5; ++i) ASSERT_EQ(peer->expect_body(), std::to_string(i));
+  }
+  peers.clear();
+  EXPECT_TRUE(wait_until([&] { return server_->connections() == 0; }));
+  EXPECT_EQ(total().net.connections_accepted, kPeers);
+}
+
+TEST_P(ServerTest, RefusesOnePastTheLimitOfConnections) {
+  start([](ServerOptions& options) { options.connections_max = 2; });
+  Peer first(port_);
+  Peer second(port_);
+  first.connect();
+  second.connect();
+  Peer third(server_->bound()[1].port);
+  EXPECT_TRUE(third.is_connected());
+  char answer[12] = {};
+  EXPECT_EQ(recv(third.fd(), answer, sizeof(answer), MSG_WAITALL), 12);
+  EXPECT_EQ(std::string_view(answer, 12), "HTTP/1.1 503");
+  EXPECT_EQ(total().net.connections_refused, 1u);
+  EXPECT_TRUE(wait_until([&] { return lines_with("limit=--max-connections") == 1; }));
+  first.reset();
+  EXPECT_TRUE(wait_until([&] { return server_->connections() == 1; }));
+  Peer fourth(port_);
+  fourth.connect();
+}
+
+TEST_P(ServerTest, RefusesOnePastTheLimitOfAnAddress) {
+  start([](ServerOptions& options) { options.connections_per_address_max = 1; });
+  {
+    Peer first(port_);
+    first.connect();
+    Peer second(port_);
+    EXPECT_EQ(second.expect_frame(), "<end>");
+  }
+  EXPECT_TRUE(wait_until([&] { return server_->connections() == 0; }));
+  Peer third(port_);
+  third.connect();
+}
+
+TEST_P(ServerTest, DrainsWhatClientsStillHaveToGet) {
+  start();
+  Peer subscriber(port_);
+  subscriber.connect();
+  subscriber.subscribe("/topic/d");
+  Peer publisher(port_);
+  publisher.connect();
+  for (int i = 0; i < 200; ++i) publisher.send(message_to("/topic/d", std::to_string(i)));
+  publisher.send(message_to("/topic/d", "last") + '\0' + "SEND\ndestination:/topic/d\nreceipt:r\n\nreceipted");
+  ASSERT_EQ(publisher.expect_command(), "RECEIPT");
+  server_->drain(kPatienceMs);
+  for (int i = 0; i < 200; ++i) ASSERT_EQ(subscriber.expect_body(), std::to_string(i));
+  EXPECT_EQ(subscriber.expect_body(), "last");
+  EXPECT_EQ(subscriber.expect_body(), "receipted");
+  EXPECT_EQ(subscriber.expect_command(), "ERROR");
+  EXPECT_EQ(subscriber.expect_frame(), "<end>");
+  subscriber.half_close();
+  publisher.half_close();
+  server_->wait();
+  EXPECT_EQ(server_->connections(), 0u);
+  Peer late(port_);
+  EXPECT_FALSE(late.is_connected());
+}
+
+TEST_P(ServerTest, CutsOffWhoIsLeftWhenTheDrainIsOver) {
+  core::Options core_options;
+  core_options.close_linger_ms = 60'000;
+  start({}, core_options);
+  Peer peer(port_);
+  peer.connect();
+  const int64_t begin = monotonic_ns();
+  server_->drain(200);
+  server_->wait();
+  const int64_t took_ms = to_millis(monotonic_ns() - begin);
+  EXPECT_GE(took_ms, 190);
+  EXPECT_LT(took_ms, 1'500);
+}
+
+TEST_P(ServerTest, StopsAtOnceWithAStuckReader) {
+  core::Options core_options;
+  core_options.slow_consumer_bytes = 64 * 1024 * 1024;
+  start([](ServerOptions& options) { options.send_buffer_bytes = 16 * 1024; }, core_options);
+  Peer stuck(port_, 4096);
+  stuck.connect();
+  stuck.subscribe("/topic/s");
+  Peer publisher(port_);
+  publisher.connect();
+  for (int i = 0; i < 40; ++i) publisher.send(message_to("/topic/s", std::string(100'000, 's')));
+  publisher.send("SEND\ndestination:/topic/s\nreceipt:r\n\n");
+  ASSERT_EQ(publisher.expect_command(), "RECEIPT");
+  server_->drain(60'000);
+  const int64_t begin = monotonic_ns();
+  server_->stop_now();
+  server_->wait();
+  EXPECT_LT(to_millis(monotonic_ns() - begin), 1'000);
+  EXPECT_EQ(server_->connections(), 0u);
+}
+
+TEST_P(ServerTest, GivesSnapshotsUntilAndAfterItsEnd) {
+  start();
+  {
+    Peer peer(port_);
+    peer.connect();
+    EXPECT_EQ(total().tables.clients, 1u);
+  }
+  std::thread asking([&] {
+    for (int i = 0; i < 200; ++i) EXPECT_EQ(server_->snapshot().size(), GetParam());
+  });
+  server_->stop_now();
+  asking.join();
+  server_->wait();
+  EXPECT_EQ(total().net.connections_accepted, 1u);
+}
+
+TEST_P(ServerTest, SharesItsPortWithNoOtherBroker) {
+  start();
+  ServerOptions second;
+  second.listeners = {*parse_listen_uri("stomp://127.0.0.1:" + std::to_string(port_))};
+  second.shards = GetParam();
+  const auto server = Server::start(second, {});
+  ASSERT_FALSE(server.has_value());
+  EXPECT_NE(server.error().find(std::to_string(port_)), std::string::npos) << server.error();
+}
+
+TEST(Server, ListensBeyondLoopbackOnlyIfToldSo) {
+  ServerOptions options;
+  options.listeners = {*parse_listen_uri("stomp://0.0.0.0:0")};
+  options.shards = 1;
+  const auto refused = Server::start(options, {});
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_NE(refused.error().find("--allow-anonymous"), std::string::npos) << refused.error();
+  options.allow_anonymous = true;
+  EXPECT_TRUE(Server::start(options, {}).has_value());
+}
+
+TEST(Server, RefusesCpusThatAreNotThere) {
+  ServerOptions options;
+  options.listeners = {*parse_listen_uri("stomp://127.0.0.1:0")};
+  options.cpus = {1000};
+  EXPECT_FALSE(Server::start(options, {}).has_value());
+}
+
+}  // namespace
+}  // namespace stampede::net
