@@ -135,7 +135,7 @@ void ShardState::publish_owned(Message* message, Millis now) {
     post(static_cast<ShardId>(std::countr_zero(left)),
          {.kind = EnvelopeKind::kDeliver, .message = message});
   }
-  if ((verdict.interested >> id_ & 1) != 0) topics.deliver(*message);
+  if ((verdict.interested >> id_ & 1) != 0) topics.deliver(*message, id_);
   message->drop_reference();
 }
 
@@ -159,13 +159,19 @@ void ShardState::announce(Topic& topic, Client& client, uint32_t ticket, Millis 
         post(owner, {.kind = topic.is_pattern ? EnvelopeKind::kAddPattern : EnvelopeKind::kAddInterest,
                      .name = new std::string(topic.name),
                      .token = topic.interest_token});
-      } else if (topic.is_pattern) {
+        continue;
+      }
+      topic.live_owners |= uint64_t{1} << id_;
+      if (topic.is_pattern) {
         owner_.add_pattern(topic.name, id_);
       } else {
         owner_.add_interest(topic.name, id_, now);
       }
     }
-    if (missing > 0) announcements_[topic.interest_token].confirmations_missing = missing;
+    if (missing > 0) {
+      announcements_.emplace(topic.interest_token,
+                             Announcement{.topic = &topic, .confirmations_missing = missing, .waiters = {}});
+    }
   }
   if (ticket == 0) return;
   const auto pending = announcements_.find(topic.interest_token);
@@ -177,7 +183,10 @@ void ShardState::announce(Topic& topic, Client& client, uint32_t ticket, Millis 
 }
 
 void ShardState::withdraw(Topic& topic, Millis now) {
+  const auto pending = announcements_.find(topic.interest_token);
+  if (pending != announcements_.end()) pending.value().topic = nullptr;
   topic.interest_token = 0;
+  topic.live_owners = 0;
   const ShardId name_owner = owner_shard(hash_text(topic.name, options_.boot_id), shard_count_);
   for (ShardId owner = 0; owner < shard_count_; ++owner) {
     if (!topic.is_pattern && owner != name_owner) continue;
@@ -193,9 +202,10 @@ void ShardState::withdraw(Topic& topic, Millis now) {
   }
 }
 
-void ShardState::on_interest_live(uint64_t token) {
+void ShardState::on_interest_live(uint64_t token, ShardId owner) {
   const auto pending = announcements_.find(token);
   CHECK(pending != announcements_.end());
+  if (Topic* topic = pending->second.topic) topic->live_owners |= uint64_t{1} << owner;
   if (--pending.value().confirmations_missing > 0) return;
   const std::vector<Waiter> waiters = std::move(pending.value().waiters);
   announcements_.erase(pending);
@@ -246,7 +256,7 @@ void ShardState::on_envelope(Envelope& envelope, Millis now) {
       }
       break;
     case EnvelopeKind::kDeliver:
-      topics.deliver(*envelope.message);
+      topics.deliver(*envelope.message, from);
       envelope.message->drop_reference();
       break;
     case EnvelopeKind::kPublished:
@@ -267,7 +277,7 @@ void ShardState::on_envelope(Envelope& envelope, Millis now) {
       owner_.remove_pattern(*name, from);
       break;
     case EnvelopeKind::kInterestLive:
-      on_interest_live(envelope.token);
+      on_interest_live(envelope.token, from);
       break;
   }
 }

@@ -101,6 +101,7 @@ class ShardState {
   };
   // An announcement that not every owner has confirmed.
   struct Announcement {
+    Topic* topic = nullptr;  // null once withdrawn
     ShardId confirmations_missing = 0;
     std::vector<Waiter> waiters;
   };
@@ -109,7 +110,7 @@ class ShardState {
   void on_envelope(Envelope& envelope, Millis now);
   // On the owner: numbers the message and hands it to the shards with interest. Takes over the reference.
   void publish_owned(Message* message, Millis now);
-  void on_interest_live(uint64_t token);
+  void on_interest_live(uint64_t token, ShardId owner);
   void complete(ClientRef client, uint32_t ticket);
   void hold_back(Client& client);
   void release_held_back();

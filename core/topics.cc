@@ -143,9 +143,10 @@ const std::vector<Topic*>& Topics::matching_patterns(std::string_view destinatio
   return match.topics;
 }
 
-void Topics::deliver(Message& message) {
+void Topics::deliver(Message& message, ShardId owner) {
   encoder_.begin(message);
   const auto append_to = [&](Topic& topic) {
+    if ((topic.live_owners >> owner & 1) == 0) return;
     for (Group* group = topic.groups.front(); group != nullptr; group = group->in_topic.next) {
       if (group->live > 0) append(*group, message);
     }

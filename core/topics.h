@@ -46,6 +46,9 @@ struct Topic {
   bool is_pattern = false;
   uint32_t live = 0;             // subscriptions over all groups
   uint64_t interest_token = 0;   // the announcement of our interest (ShardState::announce); 0: none was made
+  // Owners that confirmed it, one bit each. What another owner sends was meant for an earlier announcement that was
+  // withdrawn meanwhile; taking it would leave a hole between it and what follows.
+  uint64_t live_owners = 0;
   IntrusiveList<Group, &Group::in_topic> groups;
 };
 
@@ -71,8 +74,9 @@ class Topics {
   // Requires: not in flight, not on its client's list.
   void detach(Subscription& subscription);
 
-  // Appends the message to the log of every group that it is for. O(groups) plus the cursors that were caught up.
-  void deliver(Message& message);
+  // Appends the message, which `owner` numbered, to the log of every group that it is for. O(groups) plus the cursors
+  // that were caught up.
+  void deliver(Message& message, ShardId owner);
 
   // Clients that lag by more than the limit, found while delivering; taken out by the call.
   [[nodiscard]] std::vector<ClientRef> take_lagging();

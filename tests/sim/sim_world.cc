@@ -45,9 +45,11 @@ SimWorld::SimWorld(uint64_t seed, const SimScale& scale)
                                                     static_cast<core::ShardObserver&>(*this)));
   }
   canonical_.resize(scale_.destinations);
+  mail_stall_.resize(scale_.shards);
 }
 
-SimWorld::~SimWorld() = default;
+// Shards that end with clients close them, which by then means nothing.
+SimWorld::~SimWorld() { is_over_ = true; }
 
 void SimWorld::on_client_closed(const core::ClosedClient& client) {
   switch (client.reason) {
@@ -56,7 +58,7 @@ void SimWorld::on_client_closed(const core::ClosedClient& client) {
     case core::CloseReason::kPeerReset:
       return;
     default:
-      fail("closed a client: " + std::string(to_string(client.reason)) + " " + std::string(client.detail));
+      if (!is_over_) fail("closed a client: " + std::string(to_string(client.reason)) + " " + std::string(client.detail));
   }
 }
 
@@ -317,9 +319,15 @@ bool SimWorld::step_peer(Peer& peer) {
 
 void SimWorld::step_shard(core::ShardId id) {
   core::Shard& shard = *shards_[id];
+  // Now and then a shard does not look at its mail for long, as one does that flushes to thousands.
+  if (mail_stall_[id] > 0) {
+    --mail_stall_[id];
+  } else if (random_.one_in(100)) {
+    mail_stall_[id] = static_cast<uint32_t>(random_.below(400));
+  }
   switch (random_.below(6)) {
     case 0:
-      (void)shard.take_mail(1 + random_.below(20), now_);
+      if (mail_stall_[id] == 0) (void)shard.take_mail(1 + random_.below(20), now_);
       break;
     case 1:
       (void)shard.post_mail();
@@ -373,21 +381,17 @@ void SimWorld::run_until_quiet() {
 }
 
 void SimWorld::run() {
-  for (core::ShardId id = 0; id < scale_.shards; ++id) {
-    Peer& witness = open_peer(id);
-    witness.is_witness = true;
-    subscribe(witness, "/topic/#");
-    witnesses_.push_back(&witness);
-  }
+  // One only: on the other shards interest comes and goes with the subscribers.
+  Peer& witness = open_peer(static_cast<uint32_t>(random_.below(scale_.shards)));
+  witness.is_witness = true;
+  subscribe(witness, "/topic/#");
   for (uint32_t n = 0; n < scale_.publishers; ++n) {
     Peer& peer = open_peer(static_cast<uint32_t>(random_.below(scale_.shards)));
     peer.publisher = static_cast<int>(n);
     publishers_.push_back(&peer);
   }
   run_until_quiet();
-  for (const Peer* witness : witnesses_) {
-    if (!witness->subs[0]->is_live) fail("a witness is not subscribed");
-  }
+  if (!witness.subs[0]->is_live) fail("the witness is not subscribed");
   while (sends_.size() < scale_.sends || arrivals_ < scale_.subscribers) {
     for (int n = 0; n < 12; ++n) step();
     act();
@@ -399,15 +403,15 @@ void SimWorld::run() {
     }
   }
   run_until_quiet();
-  check_canonical();
+  check_canonical(*witness.subs[0]);
   check_subscriptions();
   check_tables_are_empty();
 }
 
 // -- What must hold.
 
-void SimWorld::check_canonical() {
-  for (const uint32_t number : witnesses_[0]->subs[0]->received) {
+void SimWorld::check_canonical(const Sub& witness) {
+  for (const uint32_t number : witness.received) {
     canonical_[sends_[number].destination].push_back(number);
   }
   std::vector<uint32_t> seen(sends_.size(), 0);

@@ -30,13 +30,13 @@ struct SimScale {
 // SimWorld is the whole broker in one thread: N shards of the real core, a virtual clock, peers that are raw octet streams cut
 // at random, and one source of chance that decides what happens next. It drives core::Shard as net does.
 //
-// The promise it checks. A witness on each shard subscribes to everything before the first SEND and never leaves; what
-// witnesses see is the canonical order of each destination. Then, for every subscription and destination:
+// The promise it checks. A witness subscribes to everything before the first SEND and never leaves; what it sees is the
+// canonical order of each destination. Then, for every subscription and destination:
 //   - what it got is one unbroken piece of the canonical order: nothing lost, doubled or reordered;
 //   - the piece begins no later than the first SEND made after the subscription's RECEIPT was seen;
 //   - the piece reaches the end if the subscriber was still there at the end;
 //   - nothing comes after the RECEIPT of its UNSUBSCRIBE.
-// All witnesses agree; a publisher's order to a destination is kept; each SEND is in the canonical order exactly once, but of
+// A publisher's order to a destination is kept; each SEND is in the canonical order exactly once, but of
 // those with one message-id only the first; each SEND with a receipt got it, in order. Octets of a send do not change
 // while it is under way. When all have left, every table is empty.
 class SimWorld : private core::ShardObserver {
@@ -102,7 +102,7 @@ class SimWorld : private core::ShardObserver {
   [[nodiscard]] bool is_quiet();
 
   // -- What must hold.
-  void check_canonical();
+  void check_canonical(const Sub& witness);
   void check_subscriptions();
   void check_tables_are_empty();
   [[noreturn]] void fail(const std::string& what) const;
@@ -117,12 +117,12 @@ class SimWorld : private core::ShardObserver {
   std::vector<std::unique_ptr<Peer>> peers_;
   std::vector<Peer*> present_;  // not released
   std::vector<Peer*> publishers_;
-  std::vector<Peer*> witnesses_;
   std::vector<Send> sends_;
   std::vector<std::vector<uint32_t>> canonical_;  // by destination: numbers of SENDs in order
+  std::vector<uint32_t> mail_stall_;  // by shard: steps until it looks at its mail again
   core::Millis now_ = 1'000'000;
   uint32_t arrivals_ = 0;
-  uint64_t closed_by_broker_ = 0;
+  bool is_over_ = false;
 };
 
 }  // namespace stampede::sim
