@@ -460,7 +460,7 @@ class SlowConsumers(unittest.TestCase):
 
     def test_slow_consumer_after(self):
         with Broker("--slow-consumer-after", "700ms", "--slow-consumer-bytes", "64M", "--send-buffer", "32768") as own:
-            slow = self.stalled(own, TcpClient)
+            self.stalled(own, TcpClient)
             with TcpClient(own) as watcher:
                 watcher.connect()
                 watcher.subscribe("/topic/flood")
