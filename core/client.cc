@@ -175,7 +175,7 @@ void Client::on_peer_ended(Millis now) {
     abort(CloseReason::kPeerClosed, "end of stream");
   } else if (!is_closing()) {
     // It may have ended only its own direction: what it asked for before still goes out.
-    begin_closing(CloseReason::kPeerClosed, "end of stream");
+    begin_closing(CloseReason::kPeerClosed, "end of stream", Unsent::kSend);
     arm_timer(now);
     shard_.ready.mark_unless_sending(*this);
   }
@@ -212,10 +212,10 @@ void Client::send_pong(std::span<const uint8_t> payload) {
 
 // -- Ending.
 
-void Client::begin_closing(CloseReason reason, std::string_view detail) {
+void Client::begin_closing(CloseReason reason, std::string_view detail, Unsent unsent) {
   DCHECK(!is_closing());
   shard_.on_closing(*this, reason, detail, peer_, frames_received_);
-  end_all_subscriptions();
+  end_all_subscriptions(unsent);
   upgrade_.reset();
   phase_ = ClientPhase::kFlushing;
   phase_since_ = shard_.now();
@@ -247,7 +247,7 @@ void Client::fail(const ErrorKind& kind, std::string_view sentence, std::string_
   append_close_frame(*farewell_, kind.code);
   std::string detail(kind.token);
   detail.append(": ").append(sentence);
-  begin_closing(kind.reason, detail);
+  begin_closing(kind.reason, detail, Unsent::kDrop);
   settle_farewell();
 }
 
@@ -268,19 +268,21 @@ void Client::finish(CloseReason reason, std::string_view detail, proto::WsStatus
   if (is_closing()) return;
   farewell_ = std::make_unique<std::string>();
   append_close_frame(*farewell_, code);
-  begin_closing(reason, detail);
+  // Who says DISCONNECT still gets what was its own before (it may have subscribed, sent and left in one go).
+  begin_closing(reason, detail,
+                reason == CloseReason::kClientDisconnect ? Unsent::kSend : Unsent::kDrop);
   settle_farewell();
 }
 
 void Client::refuse(CloseReason reason, std::string_view answer, std::string_view detail) {
   if (is_closing()) return;
   farewell_ = std::make_unique<std::string>(answer);
-  begin_closing(reason, detail);
+  begin_closing(reason, detail, Unsent::kDrop);
   settle_farewell();
 }
 
 void Client::abort(CloseReason reason, std::string_view detail) {
-  if (!is_closing()) begin_closing(reason, detail);
+  if (!is_closing()) begin_closing(reason, detail, Unsent::kDrop);
   enter_aborting();
 }
 
@@ -314,9 +316,9 @@ void Client::begin_drain() {
   shard_.ready.mark_unless_sending(*this);
 }
 
-void Client::end_all_subscriptions() {
+void Client::end_all_subscriptions(Unsent unsent) {
   while (std::unique_ptr<Subscription> subscription = session_.take_any()) {
-    end_subscription(std::move(subscription), false);
+    end_subscription(std::move(subscription), unsent == Unsent::kSend);
   }
 }
 

@@ -128,9 +128,11 @@ class Client {
   void receive_stomp(std::span<const uint8_t> octets, Millis now);
   void on_parse_error();
   void on_websocket_error(const proto::WsEvent& event);
-  void begin_closing(CloseReason reason, std::string_view detail);
+  // What becomes of MESSAGEs that were appended for the client but not sent yet.
+  enum class Unsent : bool { kDrop, kSend };
+  void begin_closing(CloseReason reason, std::string_view detail, Unsent unsent);
   void enter_aborting();
-  void end_all_subscriptions();
+  void end_all_subscriptions(Unsent unsent);
   void append_close_frame(std::string& out, proto::WsStatusCode code) const;
   void append_framed(std::string& out, std::string_view stomp) const;
   [[nodiscard]] Millis next_deadline() const;
