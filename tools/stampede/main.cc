@@ -1,0 +1,126 @@
+// stampede: parses what it is told, does what was asked, or runs the broker until a signal ends it.
+
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "net/system_check.h"
+#include "tools/stampede/about.h"
+#include "tools/stampede/config.h"
+#include "tools/stampede/log.h"
+#include "tools/stampede/ports_file.h"
+#include "tools/stampede/signals.h"
+
+namespace stampede::tools {
+namespace {
+
+enum ExitCode : int { kClean = 0, kError = 1, kBadUsage = 2, kSystemLacks = 78 };
+
+int fail(ExitCode code, std::string_view why) {
+  while (why.ends_with('\n')) why.remove_suffix(1);
+  std::fprintf(stderr, "stampede: %.*s\n", static_cast<int>(why.size()), why.data());
+  return code;
+}
+
+int print(const std::string& text) {
+  std::fputs(text.c_str(), stdout);
+  return std::fflush(stdout) == 0 ? kClean : kError;
+}
+
+int check_config(const Config& config) {
+  const std::vector<std::string> errors = all_errors(config);
+  if (errors.empty()) return print("OK " + config_digest(config) + "\n");
+  for (const std::string& error : errors) fail(kError, error);
+  return kError;
+}
+
+int check_system() {
+  const std::vector<net::SystemFinding> findings = net::check_system();
+  print(net::report(findings, true));
+  return net::has_failure(findings) ? kSystemLacks : kClean;
+}
+
+// Requires: the settings are without errors.
+net::ServerOptions server_options(const Settings& settings, Log& log) {
+  net::ServerOptions options = settings.server;
+  for (const std::string& uri : settings.listen)
+    options.listeners.push_back(*net::parse_listen_uri(uri));
+  options.log = [&log](net::LogLevel level, std::string_view line) { log.write(level, line); };
+  return options;
+}
+
+// Says where the broker listens, to people and to --ports-file.
+Result<void> announce(const net::Server& server, const Settings& settings, Log& log) {
+  std::string lines;
+  for (const net::BoundListener& listener : server.bound()) {
+    lines += "listening on " + listener.uri();
+    std::string separator = " at ";
+    for (const std::string& path : listener.paths) lines += std::exchange(separator, ", ") + path;
+    lines += '\n';
+  }
+  if (!settings.ports_file.empty()) {
+    if (Result<void> written = write_ports_file(settings.ports_file, server.bound()); !written)
+      return written;
+  }
+  log.write(net::LogLevel::kInfo,
+            "started shards=" + std::to_string(server.shards()) +
+                " pinned=" + (server.is_pinned() ? "yes" : "no") +
+                " max_connections=" + std::to_string(server.connections_max()));
+  print(lines + "ready\n");
+  return {};
+}
+
+int run(const Config& config) {
+  block_signals();
+  const Settings& settings = config.settings;
+  const std::vector<net::SystemFinding> findings = net::check_system();
+  if (net::has_failure(findings)) {
+    return fail(kSystemLacks, "this system lacks something\n" + net::report(findings, false));
+  }
+  Result<std::unique_ptr<Log>> log = Log::open(settings);
+  if (!log) return fail(kError, log.error());
+  for (const std::string& key : config.unknown_keys) (*log)->write(net::LogLevel::kWarn, key);
+
+  Result<std::unique_ptr<net::Server>> server =
+      net::Server::start(server_options(settings, **log), settings.broker);
+  if (!server) return fail(kError, server.error());
+  const SignalThread signals(**server, **log, settings.drain_time_ms);
+  if (Result<void> announced = announce(**server, settings, **log); !announced) {
+    return fail(kError, announced.error());
+  }
+  (*server)->wait();
+  (*log)->write(net::LogLevel::kInfo, "stopped");
+  return kClean;
+}
+
+int run_with_config(Action action, const Config& config) {
+  if (action == Action::kCheckConfig) return check_config(config);
+  for (const std::string& error : config.usage_errors) fail(kBadUsage, error);
+  for (const std::string& error : config.file_errors) fail(kError, error);
+  if (!config.usage_errors.empty()) return kBadUsage;
+  if (!config.file_errors.empty()) return kError;
+  if (action == Action::kPrintConfig) return print(print_config(config));
+  return run(config);
+}
+
+}  // namespace
+}  // namespace stampede::tools
+
+int main(int argc, char** argv) {
+  using namespace stampede::tools;
+  const stampede::Result<CommandLine> command_line = parse_command_line(argc, argv);
+  if (!command_line) return fail(kBadUsage, command_line.error());
+  switch (command_line->action) {
+    case Action::kHelp:
+      return print(help_text());
+    case Action::kVersion:
+      return print(version_line() + "\n");
+    case Action::kCheckSystem:
+      return check_system();
+    default:
+      return run_with_config(command_line->action, resolve_config(*command_line));
+  }
+}
