@@ -157,8 +157,11 @@ void Client::receive_stomp(std::span<const uint8_t> octets, Millis now) {
 }
 
 void Client::on_parse_error() {
-  const std::string_view receipt = parser_.error_receipt();
-  fail(errors::of_parser(parser_.error()), parser_.error_detail(), receipt, !receipt.empty());
+  const proto::StompError error = parser_.error();
+  std::string sentence(parser_.error_detail());
+  const std::string_view flags = errors::flags_of_limit(error, phase_ == ClientPhase::kConnected);
+  if (!flags.empty()) sentence.append(" (").append(flags).append(")");
+  fail(errors::of_parser(error), sentence, parser_.error_receipt(), parser_.error_has_receipt());
 }
 
 void Client::on_connected(proto::StompVersion version, Millis now) {
@@ -255,13 +258,11 @@ void Client::fail_slow(const ErrorKind& kind) {
   if (is_closing()) return;
   session_.forget_replies();
   outbox_.drop();
-  const bool was_sending = is_sending_;
+  // If the peer takes what is in flight within the linger time it gets the ERROR too; nobody waits for it longer.
   fail(kind,
        "the connection does not read as fast as it is sent to (--slow-consumer-bytes, "
        "--slow-consumer-after)",
        {}, false);
-  // What is in flight would have to be waited for, and the peer does not read.
-  if (was_sending) enter_aborting();
 }
 
 void Client::finish(CloseReason reason, std::string_view detail, proto::WsStatusCode code) {

@@ -69,7 +69,7 @@ class Client {
   void finish(CloseReason reason, std::string_view detail, proto::WsStatusCode code);
   // Answers the handshake with a refusal and ends.
   void refuse(CloseReason reason, std::string_view answer, std::string_view detail);
-  // For a reader that lags: ERROR if nothing is in flight, which could not be waited for; never flushes what is pending.
+  // For a reader that lags: drops what is pending, and says ERROR behind what is in flight.
   void fail_slow(const ErrorKind& kind);
   // Ends the socket whatever is in flight.
   void abort(CloseReason reason, std::string_view detail);

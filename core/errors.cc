@@ -14,4 +14,17 @@ ErrorKind of_parser(proto::StompError error) {
   }
 }
 
+std::string_view flags_of_limit(proto::StompError error, bool is_connected) {
+  switch (error) {
+    case proto::StompError::kFrameTooLarge:
+      return is_connected ? "--max-frame-size" : "--max-frame-size-before-connect";
+    case proto::StompError::kTooManyHeaders:
+      return "--max-headers";
+    case proto::StompError::kHeaderTooLong:
+      return "--max-header-size, --max-header-total";
+    default:
+      return {};
+  }
+}
+
 }  // namespace stampede::core::errors

@@ -64,6 +64,8 @@ inline constexpr ErrorKind kServerDraining{
 
 // What the parser found, under the parser's own token.
 [[nodiscard]] ErrorKind of_parser(proto::StompError error);
+// The flags that set the limit which the parser found passed; empty if it is none.
+[[nodiscard]] std::string_view flags_of_limit(proto::StompError error, bool is_connected);
 
 }  // namespace errors
 

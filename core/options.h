@@ -44,7 +44,8 @@ struct Options {
   int64_t heart_beat_ms_min = 1'000;      // no client makes us beat faster than this
   double heart_beat_tolerance = 2.0;      // silence of so many intervals is death
 
-  // -- Outbound. A reader may lag by so much, or be stuck for so long.
+  // -- Outbound. A reader may lag by so much, or be stuck for so long. Lag is looked at when a log begins a chunk, which
+  // is every 64 KiB at the latest.
   size_t slow_consumer_bytes = 1024 * 1024;
   int64_t slow_consumer_after_ms = 10'000;
   size_t send_bytes_max = 64 * 1024;      // one send; 90 % of the gain of batching is there at 32 KiB

@@ -104,6 +104,7 @@ void ShardState::begin_drain(Millis now) {
 }
 
 void ShardState::settle() {
+  if (!topics.has_lagging()) return;
   for (const ClientRef ref : topics.take_lagging()) {
     Client* client = find(ref);
     if (client == nullptr || client->is_closing()) continue;
@@ -234,12 +235,13 @@ bool ShardState::take_mail(size_t budget, Millis now) {
     size_t taken = 0;
     while (taken < std::min(share, budget) && mailbox.take(envelope)) {
       on_envelope(envelope, now);
+      // At once: many envelopes may be waiting, and each adds to the lag of who lags already.
+      settle();
       ++taken;
     }
     budget -= taken;
     empty_in_a_row = taken == 0 ? empty_in_a_row + 1 : 0;
   }
-  settle();
   return budget == 0 && has_mail();
 }
 

@@ -78,7 +78,8 @@ class Topics {
   // that were caught up.
   void deliver(Message& message, ShardId owner);
 
-  // Clients that lag by more than the limit, found while delivering; taken out by the call.
+  // Clients that lag by more than the limit, found while delivering; taken out by take_lagging().
+  [[nodiscard]] bool has_lagging() const { return !lagging_.empty(); }
   [[nodiscard]] std::vector<ClientRef> take_lagging();
 
   void count_tables(ShardTables& tables) const;
