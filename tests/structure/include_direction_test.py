@@ -46,6 +46,8 @@ def includes_of(path):
 
 
 class IncludeDirection(unittest.TestCase):
+    maxDiff = None
+
     def setUp(self):
         self.includes = {path: includes_of(path) for path in product_files()}
 

@@ -28,6 +28,8 @@ def lines_of_product():
 
 
 class SourceLines(unittest.TestCase):
+    maxDiff = None
+
     def assert_no_line(self, is_wrong):
         self.assertEqual([place for place, line in lines_of_product() if is_wrong(line)], [])
 
