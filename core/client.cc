@@ -13,7 +13,8 @@ namespace stampede::core {
 
 namespace {
 
-// A heart-beat is due before its interval ends, or the network makes it late (STOMP 1.2, "Heart-beating").
+// A heart-beat is due before its interval ends, or the network makes it late (STOMP 1.2,
+// "Heart-beating").
 Millis heart_beat_margin(Millis interval) { return interval / 10 + 2 * TimerWheel::kTickMs; }
 
 }  // namespace
@@ -44,8 +45,8 @@ WireVariant Client::wire_variant() const {
   WireVariant variant;
   variant.version = session_.version();
   if (transport_ == Transport::kWebSocket) {
-    variant.framing = is_binary_ ? WireVariant::Framing::kWebSocketBinary
-                                 : WireVariant::Framing::kWebSocketText;
+    variant.framing =
+        is_binary_ ? WireVariant::Framing::kWebSocketBinary : WireVariant::Framing::kWebSocketText;
   }
   return variant;
 }
@@ -136,9 +137,8 @@ void Client::on_websocket_error(const proto::WsEvent& event) {
 
 void Client::receive_stomp(std::span<const uint8_t> octets, Millis now) {
   while (is_open()) {
-    const proto::StompLimits& limits = phase_ == ClientPhase::kConnected
-                                           ? shard_.limits()
-                                           : shard_.limits_before_connect();
+    const proto::StompLimits& limits =
+        phase_ == ClientPhase::kConnected ? shard_.limits() : shard_.limits_before_connect();
     proto::StompFrame frame;
     const proto::ParseResult result = parser_.feed(octets, limits, frame);
     octets = octets.subspan(result.consumed);
@@ -192,7 +192,8 @@ void Client::append_framed(std::string& out, std::string_view stomp) const {
     return;
   }
   const bool is_text =
-      !is_binary_ && proto::is_valid_utf8({reinterpret_cast<const uint8_t*>(stomp.data()), stomp.size()});
+      !is_binary_ &&
+      proto::is_valid_utf8({reinterpret_cast<const uint8_t*>(stomp.data()), stomp.size()});
   proto::append_ws_frame(out, is_text ? proto::WsOpcode::kText : proto::WsOpcode::kBinary, stomp);
 }
 
@@ -226,7 +227,8 @@ void Client::begin_closing(CloseReason reason, std::string_view detail, Unsent u
   arm_timer(shard_.now());
 }
 
-void Client::fail(const ErrorKind& kind, std::string_view sentence, const proto::StompFrame* frame) {
+void Client::fail(const ErrorKind& kind, std::string_view sentence,
+                  const proto::StompFrame* frame) {
   const auto receipt = frame == nullptr ? std::nullopt : frame->header("receipt");
   fail(kind, sentence, receipt.value_or(std::string_view()), receipt.has_value());
 }
@@ -258,7 +260,8 @@ void Client::fail_slow(const ErrorKind& kind) {
   if (is_closing()) return;
   session_.forget_replies();
   outbox_.drop();
-  // If the peer takes what is in flight within the linger time it gets the ERROR too; nobody waits for it longer.
+  // If the peer takes what is in flight within the linger time it gets the ERROR too; nobody waits
+  // for it longer.
   fail(kind,
        "the connection does not read as fast as it is sent to (--slow-consumer-bytes, "
        "--slow-consumer-after)",
@@ -269,7 +272,8 @@ void Client::finish(CloseReason reason, std::string_view detail, proto::WsStatus
   if (is_closing()) return;
   farewell_ = std::make_unique<std::string>();
   append_close_frame(*farewell_, code);
-  // Who says DISCONNECT still gets what was its own before (it may have subscribed, sent and left in one go).
+  // Who says DISCONNECT still gets what was its own before (it may have subscribed, sent and left
+  // in one go).
   begin_closing(reason, detail,
                 reason == CloseReason::kClientDisconnect ? Unsent::kSend : Unsent::kDrop);
   settle_farewell();
@@ -415,7 +419,8 @@ FlushPlan Client::plan_ending() {
 
 size_t Client::gather_cursors(std::span<SendSpan> spans, size_t count, size_t& bytes) {
   const size_t bytes_max = shard_.options().send_bytes_max;
-  // A cursor may need two spans. Those that do not fit wait for the next send, in the order of the list.
+  // A cursor may need two spans. Those that do not fit wait for the next send, in the order of the
+  // list.
   while (!behind_.empty() && count + 2 <= spans.size() && bytes < bytes_max) {
     Cursor& cursor = *behind_.pop_front();
     count += cursor.log->begin_flight(cursor, spans.subspan(count), bytes_max, bytes);

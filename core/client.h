@@ -25,9 +25,9 @@ enum class ClientPhase : uint8_t {
   kHandshake,   // waits for the end of the HTTP request
   kConnecting,  // waits for CONNECT
   kConnected,
-  kFlushing,    // takes no more frames; sends what the outbox and the farewell still hold
-  kLingering,   // has ended its direction; waits for the peer to end the other, or for the deadline
-  kAborting,    // the socket is to be closed whatever is in flight
+  kFlushing,   // takes no more frames; sends what the outbox and the farewell still hold
+  kLingering,  // has ended its direction; waits for the peer to end the other, or for the deadline
+  kAborting,   // the socket is to be closed whatever is in flight
 };
 
 class Client;
@@ -37,13 +37,13 @@ struct ClientTimer : Timer {
   Client* client = nullptr;
 };
 
-// Client is one connection's pipeline: opening handshake, WebSocket frames, STOMP frames, session; and on the way
-// out its outbox and its cursors.
+// Client is one connection's pipeline: opening handshake, WebSocket frames, STOMP frames, session;
+// and on the way out its outbox and its cursors.
 //
 // Owns:      all of its state; its subscriptions through the session.
 // Thread:    home shard.
-// Lifetime:  from ShardState::open() to release(). Leaves every table in begin_closing(), at once; what a send in flight
-//            still reads (outbox, cursors) stays until that is over.
+// Lifetime:  from ShardState::open() to release(). Leaves every table in begin_closing(), at once;
+//            what a send in flight still reads (outbox, cursors) stays until that is over.
 // Invariant: is_sending() from a plan to its sent(); in the ready list at most once.
 class Client {
  public:
@@ -59,8 +59,9 @@ class Client {
   void send_stomp(std::string_view frame);
   void send_pong(std::span<const uint8_t> payload);
 
-  // -- Ending. Each leaves every table at once and gives the close reason; only the first call counts.
-  // Says ERROR, once the RECEIPTs of earlier frames are out; then a close frame, then ends the stream.
+  // -- Ending. Each leaves every table at once and gives the close reason; only the first call
+  // counts. Says ERROR, once the RECEIPTs of earlier frames are out; then a close frame, then ends
+  // the stream.
   void fail(const ErrorKind& kind, std::string_view sentence, const proto::StompFrame* frame);
   // As fail(), with the receipt text of a frame that could not be parsed whole.
   void fail(const ErrorKind& kind, std::string_view sentence, std::string_view receipt_id,
@@ -73,9 +74,11 @@ class Client {
   void fail_slow(const ErrorKind& kind);
   // Ends the socket whatever is in flight.
   void abort(CloseReason reason, std::string_view detail);
-  // Hands the farewell to the outbox once nothing is owed before it. Called whenever that may have changed.
+  // Hands the farewell to the outbox once nothing is owed before it. Called whenever that may have
+  // changed.
   void settle_farewell();
-  // Flushes what its subscriptions still have to get, takes no more frames, then ends with code 1001.
+  // Flushes what its subscriptions still have to get, takes no more frames, then ends with code
+  // 1001.
   void begin_drain();
 
   // -- Flushing (driven by ShardState).
@@ -83,7 +86,8 @@ class Client {
   void on_sent();
   // Puts a cursor that got octets on the list of those behind.
   void add_behind(Cursor& cursor) { behind_.push_back(cursor); }
-  // Ends one subscription. With `keep_unsent` what it was not given yet goes out first, through the outbox.
+  // Ends one subscription. With `keep_unsent` what it was not given yet goes out first, through the
+  // outbox.
   void end_subscription(std::unique_ptr<Subscription> subscription, bool keep_unsent);
   // Nothing of the client is in flight any more, and nothing will be.
   void on_released();
@@ -116,10 +120,12 @@ class Client {
   // -- Places in the shard's lists.
   ListLink<Client> ready_link;
   ClientTimer timer;
-  [[nodiscard]] static Client& of_timer(Timer& timer) { return *static_cast<ClientTimer&>(timer).client; }
+  [[nodiscard]] static Client& of_timer(Timer& timer) {
+    return *static_cast<ClientTimer&>(timer).client;
+  }
   bool is_ready = false;
-  bool is_paused = false;         // receive: see ShardState::hold_back
-  bool is_pause_told = false;     // net knows is_paused as it is
+  bool is_paused = false;      // receive: see ShardState::hold_back
+  bool is_pause_told = false;  // net knows is_paused as it is
   bool is_abort_told = false;
 
  private:

@@ -11,16 +11,17 @@
 
 namespace stampede::core {
 
-// DedupWindow remembers the message-ids that clients gave to one destination: the last `entries_max` of them, for
-// `time_ms`. An id is kept as a keyed 128-bit hash; that two ids share one is less likely than the machine erring.
+// DedupWindow remembers the message-ids that clients gave to one destination: the last
+// `entries_max` of them, for `time_ms`. An id is kept as a keyed 128-bit hash; that two ids share
+// one is less likely than the machine erring.
 //
 // Owns:      its entries. Thread: owner shard.
 // Invariant: entries are in order of time; the set holds exactly the hashes of the queue.
 class DedupWindow {
  public:
   // True if the id was new, and remembers it. A known id is not made younger.
-  [[nodiscard]] bool remember(std::string_view id, uint64_t seed, size_t entries_max, Millis time_ms,
-                              Millis now);
+  [[nodiscard]] bool remember(std::string_view id, uint64_t seed, size_t entries_max,
+                              Millis time_ms, Millis now);
   [[nodiscard]] size_t size() const { return entries_.size(); }
 
  private:

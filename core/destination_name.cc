@@ -10,12 +10,19 @@ namespace stampede::core {
 
 namespace {
 
-// Prefixes to which the brokers that people come from give a meaning other than publish/subscribe. Taking them for topics
-// would lose messages in silence.
+// Prefixes to which the brokers that people come from give a meaning other than publish/subscribe.
+// Taking them for topics would lose messages in silence.
 constexpr std::array<std::string_view, 10> kOtherPrefixes = {
-    "/queue/",    "/temp-queue/",  "/temp-topic/",         "/user/",
-    "/exchange/", "/amq/queue/",   "/reply-queue/",        "/dsub/",
-    "/remote-temp-queue/",         "/remote-temp-topic/",
+    "/queue/",
+    "/temp-queue/",
+    "/temp-topic/",
+    "/user/",
+    "/exchange/",
+    "/amq/queue/",
+    "/reply-queue/",
+    "/dsub/",
+    "/remote-temp-queue/",
+    "/remote-temp-topic/",
 };
 
 constexpr bool is_separator(char octet) { return octet == '.' || octet == '/'; }

@@ -10,17 +10,18 @@
 
 namespace stampede::core {
 
-// What a destination's text means. Levels are split on '.' and '/', which are equal to patterns; one leading '/' is
-// not a level. In a SUBSCRIBE a level `*` is any one level, and a last level `#`, `>` or `**` is the rest, which may be
-// empty. A SEND takes the same octets literally. A destination always comes back byte for byte as it was sent.
+// What a destination's text means. Levels are split on '.' and '/', which are equal to patterns;
+// one leading '/' is not a level. In a SUBSCRIBE a level `*` is any one level, and a last level
+// `#`, `>` or `**` is the rest, which may be empty. A SEND takes the same octets literally. A
+// destination always comes back byte for byte as it was sent.
 enum class DestinationKind : uint8_t {
   kTopic,
-  kPattern,      // SUBSCRIBE only
+  kPattern,  // SUBSCRIBE only
   kEmpty,
-  kTooLong,      // --max-destination-length
+  kTooLong,        // --max-destination-length
   kTooManyLevels,  // --max-destination-levels
-  kRestNotLast,  // SUBSCRIBE: a level that means the rest is followed by another
-  kUnsupported,  // /queue/ and the other prefixes that do not mean publish/subscribe
+  kRestNotLast,    // SUBSCRIBE: a level that means the rest is followed by another
+  kUnsupported,    // /queue/ and the other prefixes that do not mean publish/subscribe
 };
 
 enum class DestinationUse : bool { kSend, kSubscribe };

@@ -21,16 +21,17 @@ enum class EnvelopeKind : uint8_t {
 
 // Envelope is what crosses shards, at most one line of cache.
 //
-// Owns:      by convention one reference of `message`, and `name`: posting hands both over, and whoever takes the
-//            envelope out drops them or passes them on. It is trivially copyable so that rings can hold it.
+// Owns:      by convention one reference of `message`, and `name`: posting hands both over, and
+//            whoever takes the envelope out drops them or passes them on. It is trivially copyable
+//            so that rings can hold it.
 struct Envelope {
   EnvelopeKind kind = EnvelopeKind::kPublish;
   uint8_t from = 0;     // ShardId
-  uint32_t ticket = 0;   // a pending RECEIPT of `client`; 0: none
+  uint32_t ticket = 0;  // a pending RECEIPT of `client`; 0: none
   ClientRef client = {};
   Message* message = nullptr;
   std::string* name = nullptr;
-  uint64_t token = 0;    // which request of `from` is answered
+  uint64_t token = 0;  // which request of `from` is answered
 };
 static_assert(sizeof(Envelope) <= 64);
 

@@ -8,9 +8,11 @@ ErrorKind of_parser(proto::StompError error) {
       return kFrameTooLarge;
     case proto::StompError::kTooManyHeaders:
     case proto::StompError::kHeaderTooLong:
-      return {proto::to_token(error), CloseReason::kHeaderLimit, proto::WsStatusCode::kMessageTooBig};
+      return {proto::to_token(error), CloseReason::kHeaderLimit,
+              proto::WsStatusCode::kMessageTooBig};
     default:
-      return {proto::to_token(error), CloseReason::kProtocolError, proto::WsStatusCode::kProtocolError};
+      return {proto::to_token(error), CloseReason::kProtocolError,
+              proto::WsStatusCode::kProtocolError};
   }
 }
 

@@ -8,7 +8,8 @@
 
 namespace stampede::core {
 
-// What a STOMP ERROR means to the client (token), to the operator (reason) and to its WebSocket (code).
+// What a STOMP ERROR means to the client (token), to the operator (reason) and to its WebSocket
+// (code).
 struct ErrorKind {
   std::string_view token;
   CloseReason reason;
@@ -19,48 +20,48 @@ namespace errors {
 
 inline constexpr ErrorKind kVersionNotSupported{
     "version-not-supported", CloseReason::kProtocolError, proto::WsStatusCode::kProtocolError};
-inline constexpr ErrorKind kMissingDestination{
-    "missing-destination", CloseReason::kProtocolError, proto::WsStatusCode::kProtocolError};
-inline constexpr ErrorKind kMissingId{
-    "missing-id", CloseReason::kProtocolError, proto::WsStatusCode::kProtocolError};
-inline constexpr ErrorKind kNotConnected{
-    "not-connected", CloseReason::kProtocolError, proto::WsStatusCode::kProtocolError};
-inline constexpr ErrorKind kAlreadyConnected{
-    "already-connected", CloseReason::kProtocolError, proto::WsStatusCode::kProtocolError};
-inline constexpr ErrorKind kUnknownCommand{
-    "unknown-command", CloseReason::kProtocolError, proto::WsStatusCode::kProtocolError};
-inline constexpr ErrorKind kBadHeartBeat{
-    "bad-heart-beat", CloseReason::kProtocolError, proto::WsStatusCode::kProtocolError};
-inline constexpr ErrorKind kBadAckMode{
-    "bad-ack-mode", CloseReason::kProtocolError, proto::WsStatusCode::kProtocolError};
-inline constexpr ErrorKind kBadDestination{
-    "bad-destination", CloseReason::kProtocolError, proto::WsStatusCode::kProtocolError};
+inline constexpr ErrorKind kMissingDestination{"missing-destination", CloseReason::kProtocolError,
+                                               proto::WsStatusCode::kProtocolError};
+inline constexpr ErrorKind kMissingId{"missing-id", CloseReason::kProtocolError,
+                                      proto::WsStatusCode::kProtocolError};
+inline constexpr ErrorKind kNotConnected{"not-connected", CloseReason::kProtocolError,
+                                         proto::WsStatusCode::kProtocolError};
+inline constexpr ErrorKind kAlreadyConnected{"already-connected", CloseReason::kProtocolError,
+                                             proto::WsStatusCode::kProtocolError};
+inline constexpr ErrorKind kUnknownCommand{"unknown-command", CloseReason::kProtocolError,
+                                           proto::WsStatusCode::kProtocolError};
+inline constexpr ErrorKind kBadHeartBeat{"bad-heart-beat", CloseReason::kProtocolError,
+                                         proto::WsStatusCode::kProtocolError};
+inline constexpr ErrorKind kBadAckMode{"bad-ack-mode", CloseReason::kProtocolError,
+                                       proto::WsStatusCode::kProtocolError};
+inline constexpr ErrorKind kBadDestination{"bad-destination", CloseReason::kProtocolError,
+                                           proto::WsStatusCode::kProtocolError};
 inline constexpr ErrorKind kUnsupportedDestination{
     "unsupported-destination", CloseReason::kProtocolError, proto::WsStatusCode::kProtocolError};
-inline constexpr ErrorKind kUnsupportedHeader{
-    "unsupported-header", CloseReason::kProtocolError, proto::WsStatusCode::kProtocolError};
-inline constexpr ErrorKind kUnknownTransaction{
-    "unknown-transaction", CloseReason::kProtocolError, proto::WsStatusCode::kProtocolError};
+inline constexpr ErrorKind kUnsupportedHeader{"unsupported-header", CloseReason::kProtocolError,
+                                              proto::WsStatusCode::kProtocolError};
+inline constexpr ErrorKind kUnknownTransaction{"unknown-transaction", CloseReason::kProtocolError,
+                                               proto::WsStatusCode::kProtocolError};
 inline constexpr ErrorKind kDuplicateSubscription{
     "duplicate-subscription", CloseReason::kProtocolError, proto::WsStatusCode::kProtocolError};
-inline constexpr ErrorKind kUnknownSubscription{
-    "unknown-subscription", CloseReason::kProtocolError, proto::WsStatusCode::kProtocolError};
-inline constexpr ErrorKind kHeaderTooLong{
-    "header-too-long", CloseReason::kHeaderLimit, proto::WsStatusCode::kMessageTooBig};
+inline constexpr ErrorKind kUnknownSubscription{"unknown-subscription", CloseReason::kProtocolError,
+                                                proto::WsStatusCode::kProtocolError};
+inline constexpr ErrorKind kHeaderTooLong{"header-too-long", CloseReason::kHeaderLimit,
+                                          proto::WsStatusCode::kMessageTooBig};
 inline constexpr ErrorKind kTooManySubscriptions{
     "too-many-subscriptions", CloseReason::kProtocolError, proto::WsStatusCode::kPolicyViolation};
-inline constexpr ErrorKind kTooManyReceipts{
-    "too-many-receipts", CloseReason::kProtocolError, proto::WsStatusCode::kPolicyViolation};
-inline constexpr ErrorKind kFrameTooLarge{
-    "frame-too-large", CloseReason::kFrameTooBig, proto::WsStatusCode::kMessageTooBig};
-inline constexpr ErrorKind kConnectTimeout{
-    "connect-timeout", CloseReason::kConnectTimeout, proto::WsStatusCode::kPolicyViolation};
-inline constexpr ErrorKind kSlowConsumerBytes{
-    "slow-consumer", CloseReason::kSlowConsumerBytes, proto::WsStatusCode::kPolicyViolation};
-inline constexpr ErrorKind kSlowConsumerTime{
-    "slow-consumer", CloseReason::kSlowConsumerTime, proto::WsStatusCode::kPolicyViolation};
-inline constexpr ErrorKind kServerDraining{
-    "server-draining", CloseReason::kDrain, proto::WsStatusCode::kGoingAway};
+inline constexpr ErrorKind kTooManyReceipts{"too-many-receipts", CloseReason::kProtocolError,
+                                            proto::WsStatusCode::kPolicyViolation};
+inline constexpr ErrorKind kFrameTooLarge{"frame-too-large", CloseReason::kFrameTooBig,
+                                          proto::WsStatusCode::kMessageTooBig};
+inline constexpr ErrorKind kConnectTimeout{"connect-timeout", CloseReason::kConnectTimeout,
+                                           proto::WsStatusCode::kPolicyViolation};
+inline constexpr ErrorKind kSlowConsumerBytes{"slow-consumer", CloseReason::kSlowConsumerBytes,
+                                              proto::WsStatusCode::kPolicyViolation};
+inline constexpr ErrorKind kSlowConsumerTime{"slow-consumer", CloseReason::kSlowConsumerTime,
+                                             proto::WsStatusCode::kPolicyViolation};
+inline constexpr ErrorKind kServerDraining{"server-draining", CloseReason::kDrain,
+                                           proto::WsStatusCode::kGoingAway};
 
 // What the parser found, under the parser's own token.
 [[nodiscard]] ErrorKind of_parser(proto::StompError error);

@@ -143,7 +143,8 @@ size_t FanOutLog::begin_flight(Cursor& cursor, std::span<SendSpan> spans, size_t
   uint32_t offset = cursor.offset;
   while (true) {
     const size_t size = chunk->size - offset;
-    // A frame that goes on in the next chunk needs a second span; the first frame goes whatever its size.
+    // A frame that goes on in the next chunk needs a second span; the first frame goes whatever its
+    // size.
     const size_t spans_needed = chunk->continues ? 2 : 1;
     const bool is_optional = count > 0 && !inside_frame;
     if (is_optional && (bytes + size > bytes_max || count + spans_needed > spans.size())) break;

@@ -17,8 +17,8 @@ struct Chunk;
 
 // Cursor is one subscriber's place in its group's log. It is in one of three conditions:
 //   caught up  it has been given everything; it stands on the log's list, at the end;
-//   behind     it stands in a chunk, and is on its client's list of cursors that have something to send;
-//   in flight  a send from where it stands is under way, up to flight_*; it stands there until that is complete.
+//   behind     it stands in a chunk, and is on its client's list of those with something to send;
+//   in flight  a send from where it stands is under way, up to flight_*, and it stands there still.
 //
 // Owns:      nothing; it pins the chunk that it stands in, and thereby all later ones.
 // Thread:    home shard.
@@ -40,7 +40,8 @@ struct Cursor {
 using StandingCursors = IntrusiveList<Cursor, &Cursor::standing>;
 using PendingCursors = IntrusiveList<Cursor, &Cursor::pending>;
 
-// A piece of a log: octets of its own behind the header, or the body of a message that is too large to copy.
+// A piece of a log: octets of its own behind the header, or the body of a message that is too large
+// to copy.
 struct Chunk {
   Chunk* next = nullptr;
   StandingCursors standing;
@@ -50,7 +51,7 @@ struct Chunk {
   uint32_t size = 0;
   uint32_t capacity = 0;
   uint8_t size_class = 0;
-  bool continues = false;      // its last frame ends in the next chunk, so no send may end here
+  bool continues = false;  // its last frame ends in the next chunk, so no send may end here
 };
 
 // ChunkPool keeps the chunks of one shard: busy groups take and give them all the time.
@@ -84,12 +85,14 @@ class ChunkPool {
   size_t bytes_in_use_ = 0;
 };
 
-// FanOutLog is an append-only chain of chunks of finished wire octets, written once for a whole group and sent from by
-// all its cursors. Appending costs the same however many cursors lag.
+// FanOutLog is an append-only chain of chunks of finished wire octets, written once for a whole
+// group and sent from by all its cursors. Appending costs the same however many cursors lag.
 //
 // Owns:      its chunks. Thread: home shard.
-// Lifetime:  destroyed once no cursor is attached; octets of a chunk do not move while a cursor stands in it or before it.
-// Invariant: the front chunk has a cursor standing in it; with all cursors caught up there is no chunk.
+// Lifetime:  destroyed once no cursor is attached; octets of a chunk do not move while a cursor
+//            stands in it or before it.
+// Invariant: the front chunk has a cursor standing in it; with all cursors caught up there is no
+// chunk.
 //            A cursor stands on a frame border, and so does every flight's end.
 class FanOutLog {
  public:
@@ -99,22 +102,25 @@ class FanOutLog {
   FanOutLog& operator=(const FanOutLog&) = delete;
 
   // -- Appending.
-  // Where the next `bytes` octets go, contiguous; valid until commit(). The caller then moves the cursors that were caught up
-  // with wake_front(), writes the octets, and commits them. Requires: some cursor is attached.
+  // Where the next `bytes` octets go, contiguous; valid until commit(). The caller then moves the
+  // cursors that were caught up with wake_front(), writes the octets, and commits them. Requires:
+  // some cursor is attached.
   [[nodiscard]] uint8_t* reserve(size_t bytes);
   void commit(size_t bytes);
-  // Lets the frame that was just committed end with the message's body and NUL, by reference. Takes no reference of the
-  // caller's.
+  // Lets the frame that was just committed end with the message's body and NUL, by reference. Takes
+  // no reference of the caller's.
   void append_body(Message& message);
-  // One cursor that is caught up, now standing where the reserved octets begin; null when there are no more.
+  // One cursor that is caught up, now standing where the reserved octets begin; null when there are
+  // no more.
   Cursor* wake_front();
 
   // -- Cursors.
   void attach(Cursor& cursor);
   // Requires: not in flight. A cursor that is behind is taken off the client's list by the caller.
   void detach(Cursor& cursor);
-  // Fills spans with what is from the cursor on, whole frames, about `bytes_max` and at least one frame, and puts the cursor in
-  // flight. Requires: behind, and two spans of room at least. Gives the number of spans.
+  // Fills spans with what is from the cursor on, whole frames, about `bytes_max` and at least one
+  // frame, and puts the cursor in flight. Requires: behind, and two spans of room at least. Gives
+  // the number of spans.
   size_t begin_flight(Cursor& cursor, std::span<SendSpan> spans, size_t bytes_max, size_t& bytes);
   // The flight is complete: the cursor stands at its end; true if it is caught up now.
   bool end_flight(Cursor& cursor);

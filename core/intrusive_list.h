@@ -11,9 +11,9 @@ struct ListLink {
   T* next = nullptr;
 };
 
-// IntrusiveList is a doubly linked list through a ListLink member of its elements: no allocation, removal in
-// O(1) from the middle. It owns nothing. Who puts an element in must know that it is in no other list by
-// the same link.
+// IntrusiveList is a doubly linked list through a ListLink member of its elements: no allocation,
+// removal in O(1) from the middle. It owns nothing. Who puts an element in must know that it is in
+// no other list by the same link.
 template <typename T, ListLink<T> T::*kLink>
 class IntrusiveList {
  public:

@@ -13,8 +13,9 @@
 
 namespace stampede::core {
 
-// Mailbox carries envelopes from one shard to another, in order, losing none: what does not fit into the ring
-// waits in the sender's overflow until the receiver made room, and the sender is told that it is congested.
+// Mailbox carries envelopes from one shard to another, in order, losing none: what does not fit
+// into the ring waits in the sender's overflow until the receiver made room, and the sender is told
+// that it is congested.
 //
 // Owns:      the envelopes in it, with what they refer to.
 // Thread:    post, publish, is_congested: the sending shard; take, is_empty: the receiving shard.
@@ -28,8 +29,8 @@ class Mailbox {
 
   // False: it went to the overflow.
   bool post(const Envelope& envelope);
-  // Moves overflow into the ring as room allows and makes all of it visible; true if the receiver got
-  // something new.
+  // Moves overflow into the ring as room allows and makes all of it visible; true if the receiver
+  // got something new.
   bool publish();
   [[nodiscard]] bool is_congested() const { return !overflow_.empty(); }
 
@@ -42,8 +43,8 @@ class Mailbox {
   std::deque<Envelope> overflow_;
 };
 
-// One mailbox for each ordered pair of shards. Thread: set-up only, but for at(), which any shard may call.
-// Lifetime: outlives the shards.
+// One mailbox for each ordered pair of shards. Thread: set-up only, but for at(), which any shard
+// may call. Lifetime: outlives the shards.
 class MailboxGrid {
  public:
   MailboxGrid(ShardId shards, size_t slots);
@@ -51,8 +52,8 @@ class MailboxGrid {
   [[nodiscard]] Mailbox& at(ShardId from, ShardId to) { return *boxes_[from * shards_ + to]; }
   [[nodiscard]] ShardId shards() const { return shards_; }
 
-  // A shard whose own mailboxes overflow says so here, and the others hold back the publishers that feed it. A hint: it
-  // is followed a little late and nothing depends on its order, hence relaxed.
+  // A shard whose own mailboxes overflow says so here, and the others hold back the publishers that
+  // feed it. A hint: it is followed a little late and nothing depends on its order, hence relaxed.
   void set_pressed(ShardId shard, bool pressed) {
     pressed_[shard].store(pressed, std::memory_order_relaxed);
   }

@@ -13,8 +13,8 @@ namespace stampede::core {
 
 namespace {
 
-// STOMP 1.2, "SEND": everything else is passed through. These the broker answers itself, or makes itself, and a
-// client must not be able to forge them.
+// STOMP 1.2, "SEND": everything else is passed through. These the broker answers itself, or makes
+// itself, and a client must not be able to forge them.
 bool is_passed_on(std::string_view name) {
   switch (name.size()) {
     case 3:
@@ -90,10 +90,11 @@ Message* Message::create(const Content& content, uint64_t destination_hash) {
   size_t headers_size = 0;
   for (const proto::StompHeader& header : content.headers) {
     if (!is_passed_on(header.name)) continue;
-    headers_size += header.name.size() + header.value.size() + (plain ? kPlainOverhead : kCountedOverhead);
+    headers_size +=
+        header.name.size() + header.value.size() + (plain ? kPlainOverhead : kCountedOverhead);
   }
-  const size_t text_size =
-      content.destination.size() + content.message_id.size() + headers_size + content.body.size() + 1;
+  const size_t text_size = content.destination.size() + content.message_id.size() + headers_size +
+                           content.body.size() + 1;
 
   auto* message = new (::operator new(sizeof(Message) + text_size)) Message;
   message->destination_hash_ = destination_hash;

@@ -14,9 +14,11 @@ namespace stampede::core {
 
 // Message is published content: destination, headers and body of one SEND, in one allocation.
 //
-// Owns:      its octets; the body is followed by a NUL, so that body and NUL can be sent as one piece.
-// Thread:    made on the sender's home shard, numbered on the owner shard (set_number, before anybody else holds a
-//            reference), then read by any shard and never written again but for its count.
+// Owns:      its octets; the body is followed by a NUL, so that body and NUL can be sent as one
+// piece. Thread:    made on the sender's home shard, numbered on the owner shard (set_number,
+// before
+//            anybody else holds a reference), then read by any shard and never written again but
+//            for its count.
 // Lifetime:  counted; the last drop_reference(), on whatever shard, frees it.
 class Message {
  public:
@@ -27,8 +29,8 @@ class Message {
     std::span<const uint8_t> body;
   };
 
-  // Copies `content` but for the headers that are not the subscribers' business (receipt, transaction and
-  // those that the broker makes itself). One reference is the caller's.
+  // Copies `content` but for the headers that are not the subscribers' business (receipt,
+  // transaction and those that the broker makes itself). One reference is the caller's.
   [[nodiscard]] static Message* create(const Content& content, uint64_t destination_hash);
 
   // relaxed is enough to add: whoever adds holds a reference already.
@@ -49,12 +51,13 @@ class Message {
   [[nodiscard]] std::span<const uint8_t> body() const;
   // Body and the NUL behind it.
   [[nodiscard]] std::span<const uint8_t> body_and_nul() const;
-  // True if destination, id, headers and body are valid UTF-8, so that a WebSocket text message may carry them.
+  // True if destination, id, headers and body are valid UTF-8, so that a WebSocket text message may
+  // carry them.
   [[nodiscard]] bool is_utf8() const { return is_utf8_; }
 
-  // Appends to `out` what a MESSAGE has between its `subscription` header and its body, the blank line included,
-  // in the escaping of `version`. Gives how many headers had to be left out because that version cannot
-  // express them.
+  // Appends to `out` what a MESSAGE has between its `subscription` header and its body, the blank
+  // line included, in the escaping of `version`. Gives how many headers had to be left out because
+  // that version cannot express them.
   size_t append_headers(std::string& out, proto::StompVersion version) const;
 
   [[nodiscard]] size_t memory_bytes() const { return sizeof(Message) + text_bytes(); }
@@ -78,8 +81,8 @@ class Message {
   uint32_t body_size_ = 0;
   uint8_t made_id_size_ = 0;
   bool is_utf8_ = false;
-  // No text needs an escape in any version, and headers_ are kept as the lines that go out. Otherwise headers_
-  // are kept as pairs of counted strings and escaped for each version.
+  // No text needs an escape in any version, and headers_ are kept as the lines that go out.
+  // Otherwise headers_ are kept as pairs of counted strings and escaped for each version.
   bool is_plain_ = false;
   char made_id_[kMadeIdBytesMax] = {};
   // Behind the object: destination, client id, headers, body, NUL.

@@ -10,8 +10,9 @@
 
 namespace stampede::core {
 
-// MessageEncoder keeps what a MESSAGE has behind its `subscription` header, for the message at hand: made once for each
-// STOMP version, whatever the number of groups that it is copied to. That is what makes a group of one cheap.
+// MessageEncoder keeps what a MESSAGE has behind its `subscription` header, for the message at
+// hand: made once for each STOMP version, whatever the number of groups that it is copied to. That
+// is what makes a group of one cheap.
 //
 // Owns:      its scratch text. Thread: home shard.
 class MessageEncoder {
@@ -22,8 +23,8 @@ class MessageEncoder {
   }
   void end() { message_ = nullptr; }
 
-  // From `message-id` to the blank line. Valid until the next begin(). Adds to `left_out` the headers
-  // that the version cannot express.
+  // From `message-id` to the blank line. Valid until the next begin(). Adds to `left_out` the
+  // headers that the version cannot express.
   [[nodiscard]] std::string_view headers(proto::StompVersion version, uint64_t& left_out);
 
  private:

@@ -7,8 +7,8 @@
 
 namespace stampede::core {
 
-// What a shard counted since it started. Plain words, written by the home shard's thread only; whoever
-// wants to show them asks the shard for a copy (Shard::metrics).
+// What a shard counted since it started. Plain words, written by the home shard's thread only;
+// whoever wants to show them asks the shard for a copy (Shard::metrics).
 struct ShardMetrics {
   uint64_t connections_opened = 0;
   std::array<uint64_t, static_cast<size_t>(CloseReason::kCount)> connections_closed = {};
@@ -16,15 +16,15 @@ struct ShardMetrics {
   uint64_t bytes_received = 0;
   uint64_t bytes_sent = 0;
   uint64_t sends = 0;
-  uint64_t messages_received = 0;    // SENDs accepted on this home shard
-  uint64_t messages_published = 0;   // numbered by this owner shard
-  uint64_t messages_duplicate = 0;   // dropped by the duplicate window
-  uint64_t messages_unrouted = 0;    // numbered, and no shard had interest
-  uint64_t messages_appended = 0;    // message x group
-  uint64_t bytes_discarded = 0;      // of MESSAGEs still unsent when their connection left
-  uint64_t headers_unexpressible = 0;  // left out: the subscriber's version has no escape for them
+  uint64_t messages_received = 0;       // SENDs accepted on this home shard
+  uint64_t messages_published = 0;      // numbered by this owner shard
+  uint64_t messages_duplicate = 0;      // dropped by the duplicate window
+  uint64_t messages_unrouted = 0;       // numbered, and no shard had interest
+  uint64_t messages_appended = 0;       // message x group
+  uint64_t bytes_discarded = 0;         // of MESSAGEs still unsent when their connection left
+  uint64_t headers_unexpressible = 0;   // left out: the subscriber's version has no escape for them
   uint64_t destinations_forgotten = 0;  // evicted at --max-destinations
-  uint64_t mailbox_overflows = 0;    // envelopes that had to wait outside of a full mailbox
+  uint64_t mailbox_overflows = 0;       // envelopes that had to wait outside of a full mailbox
   uint64_t errors_sent = 0;
 };
 
@@ -32,13 +32,13 @@ struct ShardMetrics {
 struct ShardTables {
   uint64_t clients = 0;
   uint64_t subscriptions = 0;
-  uint64_t cursors = 0;         // of live subscriptions and of sends still in flight
+  uint64_t cursors = 0;  // of live subscriptions and of sends still in flight
   uint64_t groups = 0;
-  uint64_t topics = 0;          // home side: names and patterns with a local subscriber
-  uint64_t destinations = 0;    // owner side: names with interest or a duplicate window
-  uint64_t interested = 0;      // owner side: (name, shard) pairs with interest
+  uint64_t topics = 0;             // home side: names and patterns with a local subscriber
+  uint64_t destinations = 0;       // owner side: names with interest or a duplicate window
+  uint64_t interested = 0;         // owner side: (name, shard) pairs with interest
   uint64_t pattern_interests = 0;  // owner side: (pattern, shard) pairs
-  uint64_t log_bytes = 0;       // chunks held
+  uint64_t log_bytes = 0;          // chunks held
 };
 
 }  // namespace stampede::core

@@ -7,8 +7,9 @@
 
 namespace stampede::core {
 
-// Options holds every tunable and limit of the broker's behaviour, each with its default; the flag of the
-// same name sets it (frame_bytes_max is --max-frame-size; tools/stampede/flags.cc has the table).
+// Options holds every tunable and limit of the broker's behaviour, each with its default; the flag
+// of the same name sets it (frame_bytes_max is --max-frame-size; tools/stampede/flags.cc has the
+// table).
 //
 // Thread:    constant after construction; every shard reads the same object.
 // Invariant: a limit is inclusive: reaching it is allowed, one more is not.
@@ -21,43 +22,44 @@ struct Options {
   size_t header_line_bytes_max = 8 * 1024;
   size_t header_total_bytes_max = 32 * 1024;
 
-  // -- WebSocket. A message may hold several frames, so it may be larger than one.
-  uint64_t websocket_message_bytes_max = 1024 * 1024;
+  // -- WebSocket. A message may hold several frames, so it may be larger than one; 0 lets it follow
+  // frame_bytes_max, so that who raises that one need not know of this one.
+  uint64_t websocket_message_bytes_max = 0;
   uint32_t websocket_fragments_max = 1024;
   size_t http_head_bytes_max = 8 * 1024;
   size_t http_headers_max = 64;
   std::vector<std::string> allowed_origins = {"same-host"};
 
   // -- Sessions.
-  size_t subscriptions_max = 256;         // per connection
+  size_t subscriptions_max = 256;  // per connection
   size_t subscription_id_bytes_max = 255;
   size_t destination_bytes_max = 255;
   size_t destination_levels_max = 16;
-  size_t receipts_pending_max = 4096;     // per connection, receipts that wait for an owner shard
+  size_t receipts_pending_max = 4096;  // per connection, receipts that wait for an owner shard
 
   // -- Deadlines, in milliseconds.
-  int64_t http_timeout_ms = 5'000;        // accept to the end of the opening handshake
-  int64_t connect_timeout_ms = 10'000;    // handshake (TCP: accept) to CONNECT
-  int64_t close_linger_ms = 1'000;        // how long a closing connection may take to leave
-  int64_t heart_beat_send_ms = 10'000;    // what we can do
-  int64_t heart_beat_receive_ms = 10'000; // what we want
-  int64_t heart_beat_ms_min = 1'000;      // no client makes us beat faster than this
-  double heart_beat_tolerance = 2.0;      // silence of so many intervals is death
+  int64_t http_timeout_ms = 5'000;         // accept to the end of the opening handshake
+  int64_t connect_timeout_ms = 10'000;     // handshake (TCP: accept) to CONNECT
+  int64_t close_linger_ms = 1'000;         // how long a closing connection may take to leave
+  int64_t heart_beat_send_ms = 10'000;     // what we can do
+  int64_t heart_beat_receive_ms = 10'000;  // what we want
+  int64_t heart_beat_ms_min = 1'000;       // no client makes us beat faster than this
+  double heart_beat_tolerance = 2.0;       // silence of so many intervals is death
 
-  // -- Outbound. A reader may lag by so much, or be stuck for so long. Lag is looked at when a log begins a chunk, which
-  // is every 64 KiB at the latest.
+  // -- Outbound. A reader may lag by so much, or be stuck for so long. Lag is looked at when a log
+  // begins a chunk, which is every 64 KiB at the latest.
   size_t slow_consumer_bytes = 1024 * 1024;
   int64_t slow_consumer_after_ms = 10'000;
-  size_t send_bytes_max = 64 * 1024;      // one send; 90 % of the gain of batching is there at 32 KiB
+  size_t send_bytes_max = 64 * 1024;  // one send; 90 % of the gain of batching is there at 32 KiB
 
   // -- Duplicates.
-  size_t dedup_window = 65536;            // client-made ids remembered per destination
+  size_t dedup_window = 65536;  // client-made ids remembered per destination
   int64_t dedup_time_ms = 120'000;
 
   // -- The node.
-  size_t destinations_max = 1'000'000;    // per owner shard; the oldest idle ones are forgotten first
-  size_t mailbox_slots = 4096;            // per ordered pair of shards; a power of two
-  uint64_t boot_id = 0;                   // random per process, part of every message-id
+  size_t destinations_max = 1'000'000;  // per owner shard; the oldest idle ones are forgotten first
+  size_t mailbox_slots = 4096;          // per ordered pair of shards; a power of two
+  uint64_t boot_id = 0;                 // random per process, part of every message-id
 };
 
 }  // namespace stampede::core

@@ -8,10 +8,11 @@
 
 namespace stampede::core {
 
-// Outbox holds a connection's private octets: what is not shared through a group's log (CONNECTED, RECEIPT, ERROR, pong,
-// heart-beat, close frames). Whole frames only.
+// Outbox holds a connection's private octets: what is not shared through a group's log (CONNECTED,
+// RECEIPT, ERROR, pong, heart-beat, close frames). Whole frames only.
 //
-// Owns:      the octets, those in flight apart from those still gathered; nothing while empty, so that an
+// Owns:      the octets, those in flight apart from those still gathered; nothing while empty, so
+// that an
 //            idle connection pays two words.
 // Thread:    home shard.
 // Invariant: octets in flight do not move until end_flight().

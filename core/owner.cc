@@ -48,8 +48,9 @@ Owner::Verdict Owner::publish(Message& message, Millis now) {
   return {interested, false};
 }
 
-// An id that this owner made for this destination needs no memory to be known again: it carries the destination's
-// incarnation and a sequence that was given. So only ids that clients made take room in the window.
+// An id that this owner made for this destination needs no memory to be known again: it carries the
+// destination's incarnation and a sequence that was given. So only ids that clients made take room
+// in the window.
 bool Owner::is_known(Destination& destination, const Message& message, Millis now) {
   const std::string_view id = message.client_message_id();
   if (id.empty()) return false;

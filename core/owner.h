@@ -17,21 +17,21 @@
 
 namespace stampede::core {
 
-// Owner is a shard's part as owner of the destinations that hash to it: it orders and numbers what is published to them,
-// drops what it knows already, and knows which shards have interest. What it decides is "ordered,
-// numbered, handed on"; to whom and how is the shard's business.
+// Owner is a shard's part as owner of the destinations that hash to it: it orders and numbers what
+// is published to them, drops what it knows already, and knows which shards have interest. What it
+// decides is "ordered, numbered, handed on"; to whom and how is the shard's business.
 //
 // Owns:      the destinations, with their duplicate windows. Thread: owner shard.
-// Invariant: a destination's sequence grows by one a message; two messages never get the same message-id, even if
-//            a destination was forgotten in between.
+// Invariant: a destination's sequence grows by one a message; two messages never get the same
+//            message-id, even if a destination was forgotten in between.
 class Owner {
  public:
   Owner(ShardId shard, const Options& options, ShardMetrics& metrics);
   ~Owner();
 
-  // Which shards have interest in the message, one bit each, and whether it is a duplicate (then none). Numbers it
-  // unless it is a duplicate. Requires: the only reference is the caller's. O(1) but for the first publish
-  // to a destination after a pattern came or went.
+  // Which shards have interest in the message, one bit each, and whether it is a duplicate (then
+  // none). Numbers it unless it is a duplicate. Requires: the only reference is the caller's. O(1)
+  // but for the first publish to a destination after a pattern came or went.
   struct Verdict {
     uint64_t interested;
     bool is_duplicate;
@@ -51,22 +51,23 @@ class Owner {
  private:
   struct Destination {
     std::string name;
-    std::string id_prefix;            // of message-ids, with the trailing '-'
+    std::string id_prefix;  // of message-ids, with the trailing '-'
     uint64_t hash = 0;
     uint64_t sequence = 0;
-    uint64_t interest = 0;            // shards with a subscriber of exactly this name
-    uint64_t pattern_interest = 0;    // valid for pattern_generation
+    uint64_t interest = 0;          // shards with a subscriber of exactly this name
+    uint64_t pattern_interest = 0;  // valid for pattern_generation
     uint64_t pattern_generation = 0;
     std::unique_ptr<DedupWindow> window;  // made by the first id that a client gives
     Millis last_used = 0;
-    ListLink<Destination> idle;       // in the list while there is no interest
+    ListLink<Destination> idle;  // in the list while there is no interest
   };
   struct HashText {
     using is_transparent = void;
     uint64_t seed;
     size_t operator()(std::string_view text) const { return hash_text(text, seed); }
   };
-  using Table = tsl::robin_map<std::string_view, std::unique_ptr<Destination>, HashText, std::equal_to<>>;
+  using Table =
+      tsl::robin_map<std::string_view, std::unique_ptr<Destination>, HashText, std::equal_to<>>;
 
   Destination& find_or_make(std::string_view name, uint64_t hash, Millis now);
   void forget(Destination& destination);
@@ -81,7 +82,7 @@ class Owner {
   std::string boot_text_;  // the beginning of every message-id made here
   Table table_;
   IntrusiveList<Destination, &Destination::idle> idle_;
-  PatternTrie<uint64_t> patterns_;    // which shards subscribed the pattern
+  PatternTrie<uint64_t> patterns_;  // which shards subscribed the pattern
   uint64_t pattern_generation_ = 1;
   uint64_t incarnations_ = 0;
 };

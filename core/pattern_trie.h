@@ -11,9 +11,9 @@
 
 namespace stampede::core {
 
-// PatternTrie finds the patterns that match a destination. One node for each level; a walk follows at most the literal
-// child and the `*` child of each node, so its cost depends on the depth and on how many patterns share the
-// name's beginning, not on how many patterns there are.
+// PatternTrie finds the patterns that match a destination. One node for each level; a walk follows
+// at most the literal child and the `*` child of each node, so its cost depends on the depth and on
+// how many patterns share the name's beginning, not on how many patterns there are.
 //
 // Owns:      its nodes and values; a node without value and children is removed.
 // Thread:    the shard that owns it.
@@ -24,8 +24,8 @@ class PatternTrie {
   // The seed keys the hashes of the nodes' tables.
   explicit PatternTrie(uint64_t seed) : root_(seed) {}
 
-  // The value of exactly this pattern text, made if it is not there. Patterns that mean the same but are written
-  // differently ("a.*", "a/*") share a value.
+  // The value of exactly this pattern text, made if it is not there. Patterns that mean the same
+  // but are written differently ("a.*", "a/*") share a value.
   Value& insert(std::string_view pattern) {
     split_levels(pattern, levels_);
     Node* node = &root_;

@@ -6,8 +6,8 @@
 
 namespace stampede::core {
 
-// ReadyList is the queue of clients that have something to send and no send in flight, in the order in which that
-// became true, so that flushing goes round robin.
+// ReadyList is the queue of clients that have something to send and no send in flight, in the order
+// in which that became true, so that flushing goes round robin.
 //
 // Owns: nothing. Thread: home shard.
 class ReadyList {

@@ -3,7 +3,8 @@
 namespace stampede::core {
 
 uint32_t ReplyQueue::add(std::string_view receipt_id) {
-  if (next_ticket_ == 0) ++next_ticket_;  // 0 means no ticket; a wrap is harmless since tickets are short-lived
+  if (next_ticket_ == 0)
+    ++next_ticket_;  // 0 means no ticket; a wrap is harmless since tickets are short-lived
   if (waiting_ == nullptr) {
     waiting_ = std::make_unique<Waiting>();
     waiting_->first_ticket = next_ticket_;

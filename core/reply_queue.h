@@ -8,8 +8,8 @@
 
 namespace stampede::core {
 
-// ReplyQueue keeps the RECEIPTs of one session in the order of the frames that asked for them (STOMP 1.2, "RECEIPT"), while
-// owner shards take their time to do what each stands for.
+// ReplyQueue keeps the RECEIPTs of one session in the order of the frames that asked for them
+// (STOMP 1.2, "RECEIPT"), while owner shards take their time to do what each stands for.
 //
 // Owns:      the receipt texts that wait; nothing while none does. Thread: home shard.
 class ReplyQueue {
@@ -50,7 +50,8 @@ void ReplyQueue::release(Emit&& emit) {
     waiting_.reset();
     return;
   }
-  waiting_->replies.erase(waiting_->replies.begin(), waiting_->replies.begin() + static_cast<ptrdiff_t>(done));
+  waiting_->replies.erase(waiting_->replies.begin(),
+                          waiting_->replies.begin() + static_cast<ptrdiff_t>(done));
   waiting_->first_ticket += static_cast<uint32_t>(done);
 }
 

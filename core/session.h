@@ -24,16 +24,19 @@ struct WireVariant {
   friend bool operator==(const WireVariant&, const WireVariant&) = default;
 };
 
-// Subscription is a session's side of SUBSCRIBE: a cursor in its group's log. The id is the group's.
+// Subscription is a session's side of SUBSCRIBE: a cursor in its group's log. The id is the
+// group's.
 //
-// Lifetime:  owned by the session; once ended while its cursor is in flight, by itself until that flight is over.
+// Lifetime:  owned by the session; once ended while its cursor is in flight, by itself until that
+//            flight is over.
 struct Subscription : Cursor {
   Group* group = nullptr;
   std::unique_ptr<Subscription> next;
   bool has_ended = false;
 };
 
-// Session is the STOMP state of one connection: version, subscriptions, receipts that wait, heart-beats.
+// Session is the STOMP state of one connection: version, subscriptions, receipts that wait,
+// heart-beats.
 //
 // Owns:      its subscriptions. Thread: home shard.
 // Invariant: a subscription id is live at most once.

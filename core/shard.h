@@ -25,15 +25,16 @@ struct Endpoint {
 };
 
 struct ClosedClient {
-  uint64_t id;              // unique on this shard
+  uint64_t id;  // unique on this shard
   std::string_view peer;
   CloseReason reason;
   std::string_view detail;  // one readable clause; may repeat client text, so a log must escape it
   uint64_t frames_received;
-  size_t pending_bytes;     // of its subscriptions, unsent
+  size_t pending_bytes;  // of its subscriptions, unsent
 };
 
-// Told of what operators want to read. Called on the shard's thread, must not block, must not call back.
+// Told of what operators want to read. Called on the shard's thread, must not block, must not call
+// back.
 class ShardObserver {
  public:
   virtual ~ShardObserver() = default;
@@ -45,8 +46,8 @@ enum class FlushAction : uint8_t {
   kNothing,
   kSend,           // one send of the spans given; then call sent()
   kShutdownWrite,  // all is sent: half-close, go on receiving, then call sent()
-  kAbort,          // end the socket now, whatever is in flight; once no operation of its is pending, close the
-                   // descriptor and call release()
+  kAbort,  // end the socket now, whatever is in flight; once no operation of its is pending, close
+           // the descriptor and call release()
 };
 
 struct FlushPlan {
@@ -55,13 +56,15 @@ struct FlushPlan {
   size_t bytes;  // kSend: their sum
 };
 
-// Shard is one shard of the broker: a pure state machine that is handed octets, envelopes and the time, and
-// leaves octets to send and envelopes to post. It does no system call.
+// Shard is one shard of the broker: a pure state machine that is handed octets, envelopes and the
+// time, and leaves octets to send and envelopes to post. It does no system call.
 //
 // Owns:      its clients, sessions, topics, groups and the destinations that hash to it.
-// Thread:    one; everything here is called on the shard's own thread (the simulation calls all shards from one).
-// Lifetime:  the options, the grid and the observer outlive it. A Client* is valid from open() to release().
-// Invariant: a client that is closing is in no table, whatever its socket still does; at most one send of a
+// Thread:    one; everything here is called on the shard's own thread (the simulation calls all
+//            shards from one).
+// Lifetime:  the options, the grid and the observer outlive it. A Client* is valid from open() to
+// release(). Invariant: a client that is closing is in no table, whatever its socket still does; at
+// most one send of a
 //            client is in flight; spans given by flush() stay untouched until sent() or release().
 class Shard {
  public:
@@ -75,21 +78,22 @@ class Shard {
   // A connection was accepted. `handle` is net's own number for it, given back by handle_of().
   Client* open(const Endpoint& endpoint, uint32_t handle, Millis now);
   [[nodiscard]] static uint32_t handle_of(const Client& client);
-  // Octets arrived. Nothing of `octets` is kept. Ignored once the client is closing (it drains its input).
+  // Octets arrived. Nothing of `octets` is kept. Ignored once the client is closing (it drains its
+  // input).
   void receive(Client& client, std::span<const uint8_t> octets, Millis now);
   // The peer ended its stream (reset false), or the socket failed (reset true; detail says how).
   void peer_closed(Client& client, bool reset, std::string_view detail, Millis now);
-  // True while no octets of this client should be taken from the kernel, because a shard that its frames
-  // go to has no room. Changes are told through next_receive_change().
+  // True while no octets of this client should be taken from the kernel, because a shard that its
+  // frames go to has no room. Changes are told through next_receive_change().
   [[nodiscard]] static bool receive_paused(const Client& client);
   // Clients whose receive_paused() changed since asked last; null when there are no more.
   Client* next_receive_change();
 
   // -- Flushing. A client is in the ready list at most once, and never while a send is in flight.
   [[nodiscard]] bool has_ready() const;
-  // Takes one client off the ready list and says what to do with it. Null: none is ready. `spans` should have
-  // room for kSendSpansMax. After kSend and kShutdownWrite the client has an operation in flight until sent();
-  // kAbort is told once.
+  // Takes one client off the ready list and says what to do with it. Null: none is ready. `spans`
+  // should have room for kSendSpansMax. After kSend and kShutdownWrite the client has an operation
+  // in flight until sent(); kAbort is told once.
   Client* next_flush(std::span<SendSpan> spans, FlushPlan& plan, Millis now);
   // The operation of the last plan is complete. A send that the kernel ended short is not complete:
   // net sends the rest first. A failed one is told by peer_closed(reset) instead, before release().
@@ -101,11 +105,11 @@ class Shard {
   // Takes at most `budget` envelopes from the mailboxes; true if more are waiting.
   bool take_mail(size_t budget, Millis now);
   void run_timers(Millis now);
-  // Makes this turn's envelopes visible to their shards; bit n is set if shard n got some (or still has
-  // overflow waiting for room) and must be woken if it sleeps.
+  // Makes this turn's envelopes visible to their shards; bit n is set if shard n got some (or still
+  // has overflow waiting for room) and must be woken if it sleeps.
   [[nodiscard]] uint64_t post_mail();
-  // True if envelopes are waiting in a mailbox of this shard. Any order with a peer's post: callers who are about to
-  // sleep publish that first (net/wakeup.h).
+  // True if envelopes are waiting in a mailbox of this shard. Any order with a peer's post: callers
+  // who are about to sleep publish that first (net/wakeup.h).
   [[nodiscard]] bool has_mail() const;
   // True while envelopes of ours wait outside of a full mailbox: call post_mail() again soon.
   [[nodiscard]] bool has_overflow() const;
@@ -113,8 +117,8 @@ class Shard {
   [[nodiscard]] Millis next_deadline() const;
 
   // -- Ending.
-  // Takes no more frames; flushes what every client still has to get, then closes it (RFC 6455 code 1001; STOMP
-  // over TCP: ERROR server-draining). Clients opened later are closed at once.
+  // Takes no more frames; flushes what every client still has to get, then closes it (RFC 6455 code
+  // 1001; STOMP over TCP: ERROR server-draining). Clients opened later are closed at once.
   void begin_drain(Millis now);
   // True when no client is left.
   [[nodiscard]] bool is_drained() const;

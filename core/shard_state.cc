@@ -20,6 +20,13 @@ proto::StompLimits stomp_limits(const Options& options, size_t frame_bytes_max) 
           .header_total_bytes_max = options.header_total_bytes_max};
 }
 
+proto::WsLimits message_limits(const Options& options) {
+  constexpr uint64_t kFramesOfAMessage = 4;
+  const uint64_t bytes = options.websocket_message_bytes_max;
+  return {.message_bytes_max = bytes > 0 ? bytes : kFramesOfAMessage * options.frame_bytes_max,
+          .fragments_max = options.websocket_fragments_max};
+}
+
 }  // namespace
 
 ShardState::ShardState(ShardId id, ShardId shard_count, const Options& options,
@@ -32,7 +39,7 @@ ShardState::ShardState(ShardId id, ShardId shard_count, const Options& options,
       observer_(observer),
       limits_(stomp_limits(options, options.frame_bytes_max)),
       limits_before_connect_(stomp_limits(options, options.frame_bytes_before_connect_max)),
-      websocket_limits_{options.websocket_message_bytes_max, options.websocket_fragments_max},
+      websocket_limits_(message_limits(options)),
       owner_(id, options, metrics) {
   CHECK(shard_count <= kShardsMax && id < shard_count);
 }
@@ -150,16 +157,16 @@ void ShardState::complete(ClientRef ref, uint32_t ticket) {
 void ShardState::announce(Topic& topic, Client& client, uint32_t ticket, Millis now) {
   if (topic.interest_token == 0) {
     topic.interest_token = next_token_++;
-    const ShardId name_owner =
-        owner_shard(hash_text(topic.name, options_.boot_id), shard_count_);
+    const ShardId name_owner = owner_shard(hash_text(topic.name, options_.boot_id), shard_count_);
     ShardId missing = 0;
     for (ShardId owner = 0; owner < shard_count_; ++owner) {
       if (!topic.is_pattern && owner != name_owner) continue;
       if (owner != id_) {
         ++missing;
-        post(owner, {.kind = topic.is_pattern ? EnvelopeKind::kAddPattern : EnvelopeKind::kAddInterest,
-                     .name = new std::string(topic.name),
-                     .token = topic.interest_token});
+        post(owner,
+             {.kind = topic.is_pattern ? EnvelopeKind::kAddPattern : EnvelopeKind::kAddInterest,
+              .name = new std::string(topic.name),
+              .token = topic.interest_token});
         continue;
       }
       topic.live_owners |= uint64_t{1} << id_;
@@ -170,8 +177,9 @@ void ShardState::announce(Topic& topic, Client& client, uint32_t ticket, Millis 
       }
     }
     if (missing > 0) {
-      announcements_.emplace(topic.interest_token,
-                             Announcement{.topic = &topic, .confirmations_missing = missing, .waiters = {}});
+      announcements_.emplace(
+          topic.interest_token,
+          Announcement{.topic = &topic, .confirmations_missing = missing, .waiters = {}});
     }
   }
   if (ticket == 0) return;
@@ -306,16 +314,13 @@ bool ShardState::has_mail() const {
   return false;
 }
 
-bool ShardState::has_overflow() const {
-  return !held_back_.empty() || mailboxes_.is_pressed(id_);
-}
+bool ShardState::has_overflow() const { return !held_back_.empty() || mailboxes_.is_pressed(id_); }
 
-// -- Backpressure. A full mailbox is followed by not reading from the publishers that feed it; a shard whose own mailboxes
-// are full presses on those that publish through it.
+// -- Backpressure. A full mailbox is followed by not reading from the publishers that feed it; a
+// shard whose own mailboxes are full presses on those that publish through it.
 
 bool ShardState::is_pressed(ShardId owner) const {
-  return mailboxes_.is_pressed(owner) ||
-         (owner != id_ && mailboxes_.at(id_, owner).is_congested());
+  return mailboxes_.is_pressed(owner) || (owner != id_ && mailboxes_.at(id_, owner).is_congested());
 }
 
 void ShardState::hold_back(Client& client) {

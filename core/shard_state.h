@@ -23,12 +23,12 @@
 
 namespace stampede::core {
 
-// ShardState is what the parts of one shard share: its tables, and the routes between home and owner. Shard is its
-// face to net.
+// ShardState is what the parts of one shard share: its tables, and the routes between home and
+// owner. Shard is its face to net.
 //
 // Owns:      everything of the shard. Thread: the shard's.
-// Invariant: nothing here closes a client while a message is being delivered; those that must go are noted and ended
-//            by settle(), which every entry from outside calls last.
+// Invariant: nothing here closes a client while a message is being delivered; those that must go
+//            are noted and ended by settle(), which every entry from outside calls last.
 class ShardState {
  public:
   ShardState(ShardId id, ShardId shard_count, const Options& options, MailboxGrid& mailboxes,
@@ -55,12 +55,13 @@ class ShardState {
   void settle();
 
   // -- Publishing: home -> owner -> homes.
-  // Takes over the reference. `ticket` of `client` is completed when the owner has numbered the message.
+  // Takes over the reference. `ticket` of `client` is completed when the owner has numbered the
+  // message.
   void publish(Message* message, Client& client, uint32_t ticket, Millis now);
 
   // -- Interest: home -> owners.
-  // A subscription to the topic was attached. `ticket` of `client` is completed once routing is live at every
-  // owner that may publish to the topic.
+  // A subscription to the topic was attached. `ticket` of `client` is completed once routing is
+  // live at every owner that may publish to the topic.
   void announce(Topic& topic, Client& client, uint32_t ticket, Millis now);
   // The topic's last subscription ended.
   void withdraw(Topic& topic, Millis now);
@@ -77,7 +78,9 @@ class ShardState {
 
   // -- What clients work with.
   [[nodiscard]] const Options& options() const { return options_; }
-  [[nodiscard]] const proto::StompLimits& limits_before_connect() const { return limits_before_connect_; }
+  [[nodiscard]] const proto::StompLimits& limits_before_connect() const {
+    return limits_before_connect_;
+  }
   [[nodiscard]] const proto::StompLimits& limits() const { return limits_; }
   [[nodiscard]] const proto::WsLimits& websocket_limits() const { return websocket_limits_; }
   [[nodiscard]] ShardId id() const { return id_; }
@@ -108,7 +111,8 @@ class ShardState {
 
   void post(ShardId to, Envelope envelope);
   void on_envelope(Envelope& envelope, Millis now);
-  // On the owner: numbers the message and hands it to the shards with interest. Takes over the reference.
+  // On the owner: numbers the message and hands it to the shards with interest. Takes over the
+  // reference.
   void publish_owned(Message* message, Millis now);
   void on_interest_live(uint64_t token, ShardId owner);
   void complete(ClientRef client, uint32_t ticket);

@@ -31,7 +31,7 @@ enum class CloseReason : uint8_t {
   kHttpBad,
   kOriginDenied,
   kConnectTimeout,
-  kProtocolError,     // ERROR with a syntax or state token, or a WebSocket violation
+  kProtocolError,  // ERROR with a syntax or state token, or a WebSocket violation
   kFrameTooBig,
   kHeaderLimit,
   kUtf8,

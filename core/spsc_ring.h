@@ -12,12 +12,14 @@
 
 namespace stampede::core {
 
-// SpscRing is a bounded queue from one producing thread to one consuming thread, without locks. What is pushed
-// becomes visible in batches, by publish(): a reader's cache line is disturbed once a turn, not once an element.
+// SpscRing is a bounded queue from one producing thread to one consuming thread, without locks.
+// What is pushed becomes visible in batches, by publish(): a reader's cache line is disturbed once
+// a turn, not once an element.
 //
 // Owns:      its slots. Elements are trivially copyable.
 // Thread:    push, publish, staged, free_slots: producer. pop, is_empty: consumer.
-// Invariant: consumed_ <= published_ <= staged_ <= consumed_ + capacity; counters never wrap in practice (64 bits).
+// Invariant: consumed_ <= published_ <= staged_ <= consumed_ + capacity; counters never wrap in
+//            practice (64 bits).
 template <typename T>
 class SpscRing {
  public:
@@ -29,7 +31,8 @@ class SpscRing {
   // False if there is no room.
   [[nodiscard]] bool try_push(const T& element) {
     if (staged_ - consumed_seen_ > mask_) {
-      // acquire: the slots below the counter read were left by the consumer before it stored the counter.
+      // acquire: the slots below the counter read were left by the consumer before it stored the
+      // counter.
       consumed_seen_ = consumed_.load(std::memory_order_acquire);
       if (staged_ - consumed_seen_ > mask_) return false;
     }
@@ -42,8 +45,8 @@ class SpscRing {
   bool publish() {
     if (staged_ == published_own_) return false;
     published_own_ = staged_;
-    // release: the slots written above are visible to whoever sees the counter. Before a look at the peer's sleep
-    // flag the caller adds a sequentially consistent fence (net/wakeup.h).
+    // release: the slots written above are visible to whoever sees the counter. Before a look at
+    // the peer's sleep flag the caller adds a sequentially consistent fence (net/wakeup.h).
     published_.store(staged_, std::memory_order_release);
     return true;
   }

@@ -7,7 +7,8 @@ namespace stampede::core {
 
 void TimerWheel::arm(Timer& timer, Millis deadline) {
   disarm(timer);
-  // A deadline in the past goes where expire() looks next, or it would wait for a whole turn of the wheel.
+  // A deadline in the past goes where expire() looks next, or it would wait for a whole turn of the
+  // wheel.
   const Millis at = std::max(deadline, tick_ * kTickMs);
   timer.deadline = at;
   const size_t slot = slot_of(at);

@@ -16,12 +16,13 @@ struct Timer {
   [[nodiscard]] bool is_armed() const { return deadline != kNever; }
 };
 
-// TimerWheel keeps the deadlines of one shard in slots of 16 ms; a deadline beyond one turn of the wheel (65 s) stays
-// in its slot and is passed over. It knows no clock.
+// TimerWheel keeps the deadlines of one shard in slots of 16 ms; a deadline beyond one turn of the
+// wheel (65 s) stays in its slot and is passed over. It knows no clock.
 //
 // Owns:      its slots, not the timers. Thread: home shard.
 // Lifetime:  a timer is disarmed before it is destroyed.
-// Invariant: an armed timer is given by exactly one expire() or ended by disarm(); never before its deadline,
+// Invariant: an armed timer is given by exactly one expire() or ended by disarm(); never before its
+// deadline,
 //            and by the first call of expire() that is a tick or more past it.
 class TimerWheel {
  public:
@@ -34,8 +35,8 @@ class TimerWheel {
   // Takes out one timer whose deadline has passed; null if there is none. Call until null.
   [[nodiscard]] Timer* expire(Millis now);
 
-  // When to call expire() next: at most a tick after the first deadline, and sometimes before it; kNever if nothing is
-  // armed. O(slots / 64).
+  // When to call expire() next: at most a tick after the first deadline, and sometimes before it;
+  // kNever if nothing is armed. O(slots / 64).
   [[nodiscard]] Millis next_deadline() const;
 
  private:

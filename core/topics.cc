@@ -177,8 +177,8 @@ void Topics::append(Group& group, Message& message) {
     // What is sent as text must be UTF-8 (RFC 6455 section 5.6).
     const bool is_text = group.variant.framing == WireVariant::Framing::kWebSocketText &&
                          message.is_utf8() && group.is_id_utf8;
-    at += proto::write_ws_header(
-        at, is_text ? proto::WsOpcode::kText : proto::WsOpcode::kBinary, frame_bytes);
+    at += proto::write_ws_header(at, is_text ? proto::WsOpcode::kText : proto::WsOpcode::kBinary,
+                                 frame_bytes);
   }
   at = put(put(at, group.prefix), headers);
   if (!is_referenced) std::memcpy(at, body.data(), body.size());
@@ -191,9 +191,10 @@ void Topics::append(Group& group, Message& message) {
   }
 }
 
-// Lag is looked at when a chunk begins: then the cursors in the front chunk are those that lag most. A log that is small
-// against the limit cannot hold a client's whole lag, but 256 of them might, hence the fraction. The newest frame does not
-// count: nobody had a chance to take it yet, and it may be larger than the limit.
+// Lag is looked at when a chunk begins: then the cursors in the front chunk are those that lag
+// most. A log that is small against the limit cannot hold a client's whole lag, but 256 of them
+// might, hence the fraction. The newest frame does not count: nobody had a chance to take it yet,
+// and it may be larger than the limit.
 void Topics::police(Group& group, size_t newest_bytes) {
   FanOutLog& log = group.log;
   if (log.bytes() <= options_.slow_consumer_bytes / 8) return;

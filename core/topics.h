@@ -22,11 +22,11 @@ namespace stampede::core {
 
 struct Topic;
 
-// Group is the subscribers of one shard whose MESSAGEs are the same octets: same topic, same subscription id, same wire
-// variant.
+// Group is the subscribers of one shard whose MESSAGEs are the same octets: same topic, same
+// subscription id, same wire variant.
 struct Group {
-  Group(Topic& of_topic, std::string_view subscription_id, bool has_subscription_id, WireVariant wire,
-        ChunkPool& pool);
+  Group(Topic& of_topic, std::string_view subscription_id, bool has_subscription_id,
+        WireVariant wire, ChunkPool& pool);
 
   FanOutLog log;
   Topic& topic;
@@ -44,38 +44,41 @@ struct Group {
 struct Topic {
   std::string name;
   bool is_pattern = false;
-  uint32_t live = 0;             // subscriptions over all groups
-  uint64_t interest_token = 0;   // the announcement of our interest (ShardState::announce); 0: none was made
-  // Owners that confirmed it, one bit each. What another owner sends was meant for an earlier announcement that was
-  // withdrawn meanwhile; taking it would leave a hole between it and what follows.
+  uint32_t live = 0;  // subscriptions over all groups
+  uint64_t interest_token =
+      0;  // the announcement of our interest (ShardState::announce); 0: none was made
+  // Owners that confirmed it, one bit each. What another owner sends was meant for an earlier
+  // announcement that was withdrawn meanwhile; taking it would leave a hole between it and what
+  // follows.
   uint64_t live_owners = 0;
   IntrusiveList<Group, &Group::in_topic> groups;
 };
 
-// Topics is a shard's part as home of subscribers: which topics and groups there are, and how a numbered message gets into
-// their logs.
+// Topics is a shard's part as home of subscribers: which topics and groups there are, and how a
+// numbered message gets into their logs.
 //
 // Owns:      topics, groups and their logs. Thread: home shard.
 // Lifetime:  a Topic lives while a group of it does; a Group while a cursor is attached to its log.
-// Invariant: a client's list of cursors behind holds exactly those of its cursors that are neither caught up nor in
-//            flight.
+// Invariant: a client's list of cursors behind holds exactly those of its cursors that are neither
+//            caught up nor in flight.
 class Topics {
  public:
   Topics(const Options& options, ShardMetrics& metrics, ReadyList& ready);
   ~Topics();
 
   // The group that such a subscriber belongs to, made if need be, with its topic.
-  [[nodiscard]] Group& find_or_make(std::string_view destination, bool is_pattern, std::string_view id,
-                                    bool has_id, WireVariant variant);
+  [[nodiscard]] Group& find_or_make(std::string_view destination, bool is_pattern,
+                                    std::string_view id, bool has_id, WireVariant variant);
   void attach(Subscription& subscription, Group& group);
-  // The subscription no longer counts; true if it was its topic's last. Its cursor is still attached.
+  // The subscription no longer counts; true if it was its topic's last. Its cursor is still
+  // attached.
   [[nodiscard]] bool end(Subscription& subscription);
   // Takes the cursor out of its log, and the group and the topic away if that was the last.
   // Requires: not in flight, not on its client's list.
   void detach(Subscription& subscription);
 
-  // Appends the message, which `owner` numbered, to the log of every group that it is for. O(groups) plus the cursors
-  // that were caught up.
+  // Appends the message, which `owner` numbered, to the log of every group that it is for.
+  // O(groups) plus the cursors that were caught up.
   void deliver(Message& message, ShardId owner);
 
   // Clients that lag by more than the limit, found while delivering; taken out by take_lagging().
@@ -115,8 +118,8 @@ class Topics {
 
   // Attackers may send to any number of names; what is remembered about them is bounded.
   static constexpr size_t kMatchesMax = 16384;
-  // A body from here on is referenced instead of copied. Up to here a contiguous span, which goes out by a plain send, is
-  // cheaper than a second span.
+  // A body from here on is referenced instead of copied. Up to here a contiguous span, which goes
+  // out by a plain send, is cheaper than a second span.
   static constexpr size_t kReferencedBodyBytesMin = 32 * 1024;
 
   const Options& options_;

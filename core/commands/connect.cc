@@ -28,7 +28,8 @@ std::string_view trim(std::string_view text) {
 // A non-negative decimal number; one too large for a timer becomes the largest (conformance A5.8).
 std::optional<int64_t> parse_ms(std::string_view text) {
   text = trim(text);
-  if (text.empty() || text.find_first_not_of("0123456789") != std::string_view::npos) return std::nullopt;
+  if (text.empty() || text.find_first_not_of("0123456789") != std::string_view::npos)
+    return std::nullopt;
   int64_t value = 0;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
   if (parsed.ec == std::errc::result_out_of_range) return kHeartBeatMsMax;
@@ -44,7 +45,8 @@ std::optional<HeartBeat> parse_heart_beat(std::string_view text) {
   return HeartBeat{*can, *wants};
 }
 
-// The highest version that both speak; no `accept-version` means 1.0 (STOMP 1.2, "Protocol Negotiation").
+// The highest version that both speak; no `accept-version` means 1.0 (STOMP 1.2, "Protocol
+// Negotiation").
 std::optional<proto::StompVersion> choose_version(const proto::StompFrame& frame) {
   const auto offer = frame.header("accept-version");
   if (!offer) return proto::StompVersion::k10;
@@ -77,15 +79,19 @@ void handle_connect(Client& client, const proto::StompFrame& frame, Millis now) 
   const auto version = choose_version(frame);
   if (!version) {
     client.fail(errors::kVersionNotSupported,
-                "none of the versions in accept-version is spoken here; 1.0, 1.1 and 1.2 are", &frame);
+                "none of the versions in accept-version is spoken here; 1.0, 1.1 and 1.2 are",
+                &frame);
     return;
   }
   // 1.0 has no heart-beats; what a client says about them there means nothing.
-  const auto text = *version == proto::StompVersion::k10 ? std::nullopt : frame.header("heart-beat");
+  const auto text =
+      *version == proto::StompVersion::k10 ? std::nullopt : frame.header("heart-beat");
   const auto heart_beat = text ? parse_heart_beat(*text) : HeartBeat{};
   if (!heart_beat) {
-    client.fail(errors::kBadHeartBeat, "the header heart-beat must be two non-negative numbers of milliseconds, "
-                "separated by a comma", &frame);
+    client.fail(errors::kBadHeartBeat,
+                "the header heart-beat must be two non-negative numbers of milliseconds, "
+                "separated by a comma",
+                &frame);
     return;
   }
 

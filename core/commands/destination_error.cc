@@ -23,9 +23,10 @@ void fail_destination(Client& client, const proto::StompFrame& frame, Destinatio
                   "the levels #, > and ** mean the rest and must be the last", &frame);
       return;
     case DestinationKind::kUnsupported:
-      client.fail(errors::kUnsupportedDestination,
-                  "this server has topics only: no queues, temporary, user or exchange destinations",
-                  &frame);
+      client.fail(
+          errors::kUnsupportedDestination,
+          "this server has topics only: no queues, temporary, user or exchange destinations",
+          &frame);
       return;
     case DestinationKind::kTopic:
     case DestinationKind::kPattern:

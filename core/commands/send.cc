@@ -23,7 +23,8 @@ void handle_send(Client& client, const proto::StompFrame& frame, Millis now) {
   }
   if (client.session().replies_pending() >= options.receipts_pending_max) {
     client.fail(errors::kTooManyReceipts,
-                "too many receipts of this connection are waiting (--max-receipts-pending)", &frame);
+                "too many receipts of this connection are waiting (--max-receipts-pending)",
+                &frame);
     return;
   }
   Message* message = Message::create({.destination = *destination,

@@ -20,22 +20,26 @@ bool is_refused(Client& client, const proto::StompFrame& frame, DestinationKind 
   } else if (!id && session.version() != proto::StompVersion::k10) {
     client.fail(errors::kMissingId, "SUBSCRIBE needs the header id", &frame);
   } else if (id && id->size() > options.subscription_id_bytes_max) {
-    client.fail(errors::kHeaderTooLong,
-                "the id is longer than --max-subscription-id-length allows", &frame);
+    client.fail(errors::kHeaderTooLong, "the id is longer than --max-subscription-id-length allows",
+                &frame);
   } else if (ack && (*ack == "client" || *ack == "client-individual")) {
-    client.fail(errors::kBadAckMode, "this server has no acknowledgements: ack must be auto", &frame);
+    client.fail(errors::kBadAckMode, "this server has no acknowledgements: ack must be auto",
+                &frame);
   } else if (ack && *ack != "auto") {
     client.fail(errors::kBadAckMode, "the header ack must be auto", &frame);
   } else if (frame.header("selector")) {
     client.fail(errors::kUnsupportedHeader, "this server has no selectors", &frame);
-  } else if (id ? session.find_by_id(*id) : session.find_by_destination(*frame.header("destination"))) {
-    client.fail(errors::kDuplicateSubscription, "a subscription with this id is open already", &frame);
+  } else if (id ? session.find_by_id(*id)
+                : session.find_by_destination(*frame.header("destination"))) {
+    client.fail(errors::kDuplicateSubscription, "a subscription with this id is open already",
+                &frame);
   } else if (session.subscription_count() >= options.subscriptions_max) {
     client.fail(errors::kTooManySubscriptions,
                 "the connection has as many subscriptions as --max-subscriptions allows", &frame);
   } else if (session.replies_pending() >= options.receipts_pending_max) {
     client.fail(errors::kTooManyReceipts,
-                "too many receipts of this connection are waiting (--max-receipts-pending)", &frame);
+                "too many receipts of this connection are waiting (--max-receipts-pending)",
+                &frame);
   } else {
     return false;
   }

@@ -7,7 +7,9 @@ namespace stampede::sim {
 
 namespace {
 
-[[noreturn]] void violation(const std::string& what) { throw std::runtime_error("broker: " + what); }
+[[noreturn]] void violation(const std::string& what) {
+  throw std::runtime_error("broker: " + what);
+}
 
 }  // namespace
 
@@ -87,7 +89,8 @@ std::string SimClient::frame(std::string_view command,
     octets += is_connect ? value : escape(value);
     octets += eol;
   }
-  if (!body.empty() && random_.one_in(2)) octets += "content-length:" + std::to_string(body.size()) + eol;
+  if (!body.empty() && random_.one_in(2))
+    octets += "content-length:" + std::to_string(body.size()) + eol;
   octets += eol;
   octets += body;
   octets += '\0';
@@ -109,7 +112,8 @@ std::string SimClient::mask_frame(uint8_t first_octet, std::string_view payload)
     out += static_cast<char>(payload.size() & 0xff);
   } else {
     out += static_cast<char>(0x80 | 127);
-    for (int shift = 56; shift >= 0; shift -= 8) out += static_cast<char>(payload.size() >> shift & 0xff);
+    for (int shift = 56; shift >= 0; shift -= 8)
+      out += static_cast<char>(payload.size() >> shift & 0xff);
   }
   std::array<char, 4> key;
   for (char& octet : key) octet = static_cast<char>(random_.below(256));
@@ -118,15 +122,16 @@ std::string SimClient::mask_frame(uint8_t first_octet, std::string_view payload)
   return out;
 }
 
-// One frame as one message, as several messages, or as fragments with a ping between them; text or binary. The texts of the
-// simulation are ASCII, so any cut is a character border.
+// One frame as one message, as several messages, or as fragments with a ping between them; text or
+// binary. The texts of the simulation are ASCII, so any cut is a character border.
 std::string SimClient::to_websocket(std::string_view octets) {
   std::string out;
   const bool is_fragmented = random_.one_in(3);
   bool is_first = true;
   while (true) {
     const bool cut = octets.size() > 1 && random_.one_in(3);
-    const std::string_view piece = cut ? octets.substr(0, 1 + random_.below(octets.size() - 1)) : octets;
+    const std::string_view piece =
+        cut ? octets.substr(0, 1 + random_.below(octets.size() - 1)) : octets;
     octets.remove_prefix(piece.size());
     const bool is_last = octets.empty();
     const uint8_t opcode = is_fragmented && !is_first ? 0x0 : (random_.one_in(2) ? 0x1 : 0x2);
@@ -182,8 +187,9 @@ void SimClient::read_websocket(std::vector<SimFrame>& frames) {
         read_stomp(payload, true, frames);
         break;
       case 0x8:
-        close_code_ = size >= 2 ? static_cast<uint8_t>(payload[0]) << 8 | static_cast<uint8_t>(payload[1])
-                                : 1005;
+        close_code_ = size >= 2
+                          ? static_cast<uint8_t>(payload[0]) << 8 | static_cast<uint8_t>(payload[1])
+                          : 1005;
         break;
       case 0xA:
         if (payload != "hi") violation("a pong that answers nothing");
@@ -212,9 +218,10 @@ void SimClient::read_stomp(std::string_view octets, bool is_whole, std::vector<S
       const size_t colon = text.find(':');
       if (colon == std::string_view::npos) violation("header without colon");
       const bool is_raw = frame.command == "CONNECTED";
-      const std::string name = is_raw ? std::string(text.substr(0, colon)) : unescape(text.substr(0, colon));
-      frame.headers.emplace(name, is_raw ? std::string(text.substr(colon + 1))
-                                         : unescape(text.substr(colon + 1)));
+      const std::string name =
+          is_raw ? std::string(text.substr(0, colon)) : unescape(text.substr(0, colon));
+      frame.headers.emplace(
+          name, is_raw ? std::string(text.substr(colon + 1)) : unescape(text.substr(colon + 1)));
       line = end;
     }
     size_t body_size = 0;

@@ -10,15 +10,17 @@
 
 namespace stampede::sim {
 
-// What a simulated peer got: a STOMP frame taken apart by code that shares nothing with the broker's.
+// What a simulated peer got: a STOMP frame taken apart by code that shares nothing with the
+// broker's.
 struct SimFrame {
   std::string command;
   std::map<std::string, std::string> headers;  // as on the wire but unescaped for 1.1 and 1.2
   std::string body;
 };
 
-// SimClient is the protocol half of a simulated peer: it writes frames as STOMP over TCP or WebSocket, in the odd ways that
-// are legal, and reads what the broker writes. A violation by the broker throws std::runtime_error.
+// SimClient is the protocol half of a simulated peer: it writes frames as STOMP over TCP or
+// WebSocket, in the odd ways that are legal, and reads what the broker writes. A violation by the
+// broker throws std::runtime_error.
 class SimClient {
  public:
   SimClient(bool is_websocket, int version, SimRandom& random);
@@ -52,7 +54,7 @@ class SimClient {
   const bool is_websocket_;
   const int version_;  // 10, 11, 12
   bool is_upgraded_ = false;
-  std::string wire_;   // received, not yet taken apart
+  std::string wire_;  // received, not yet taken apart
   std::string stomp_;
   int close_code_ = 0;
 };

@@ -10,20 +10,21 @@
 
 namespace stampede::sim {
 
-// One connection as net would hold it: octets under way to the broker, and one send under way from it.
+// One connection as net would hold it: octets under way to the broker, and one send under way from
+// it.
 struct SimSocket {
   core::Client* client = nullptr;  // null once released
   uint32_t shard = 0;
-  std::string to_broker;           // written by the peer, not yet received
+  std::string to_broker;  // written by the peer, not yet received
   size_t to_broker_taken = 0;
-  std::string to_peer;             // completed sends, not yet read by the peer
+  std::string to_peer;  // completed sends, not yet read by the peer
   std::vector<core::SendSpan> sending;
-  std::string sending_copy;        // what the spans held when they were given
-  bool has_operation = false;      // a send or a shutdown is under way
-  bool is_shutdown = false;        // the broker ended its direction
-  bool is_aborted = false;         // kAbort was told; waits for release
-  bool is_reading = true;          // a peer that does not read completes no send
-  bool peer_ended = false;         // the peer ended its direction; told once all octets are received
+  std::string sending_copy;    // what the spans held when they were given
+  bool has_operation = false;  // a send or a shutdown is under way
+  bool is_shutdown = false;    // the broker ended its direction
+  bool is_aborted = false;     // kAbort was told; waits for release
+  bool is_reading = true;      // a peer that does not read completes no send
+  bool peer_ended = false;     // the peer ended its direction; told once all octets are received
   bool peer_end_told = false;
 
   [[nodiscard]] bool has_octets() const { return to_broker_taken < to_broker.size(); }

@@ -22,23 +22,25 @@ struct SimScale {
   uint32_t shards = 4;
   uint32_t publishers = 8;
   uint32_t destinations = 50;
-  uint32_t subscribers = 500;   // arrivals over the run
+  uint32_t subscribers = 500;  // arrivals over the run
   uint32_t subscribers_at_once = 60;
   uint32_t sends = 400;
 };
 
-// SimWorld is the whole broker in one thread: N shards of the real core, a virtual clock, peers that are raw octet streams cut
-// at random, and one source of chance that decides what happens next. It drives core::Shard as net does.
+// SimWorld is the whole broker in one thread: N shards of the real core, a virtual clock, peers
+// that are raw octet streams cut at random, and one source of chance that decides what happens
+// next. It drives core::Shard as net does.
 //
-// The promise it checks. A witness subscribes to everything before the first SEND and never leaves; what it sees is the
-// canonical order of each destination. Then, for every subscription and destination:
+// The promise it checks. A witness subscribes to everything before the first SEND and never leaves;
+// what it sees is the canonical order of each destination. Then, for every subscription and
+// destination:
 //   - what it got is one unbroken piece of the canonical order: nothing lost, doubled or reordered;
 //   - the piece begins no later than the first SEND made after the subscription's RECEIPT was seen;
 //   - the piece reaches the end if the subscriber was still there at the end;
 //   - nothing comes after the RECEIPT of its UNSUBSCRIBE.
-// A publisher's order to a destination is kept; each SEND is in the canonical order exactly once, but of
-// those with one message-id only the first; each SEND with a receipt got it, in order. Octets of a send do not change
-// while it is under way. When all have left, every table is empty.
+// A publisher's order to a destination is kept; each SEND is in the canonical order exactly once,
+// but of those with one message-id only the first; each SEND with a receipt got it, in order.
+// Octets of a send do not change while it is under way. When all have left, every table is empty.
 class SimWorld : private core::ShardObserver {
  public:
   SimWorld(uint64_t seed, const SimScale& scale);
@@ -51,10 +53,10 @@ class SimWorld : private core::ShardObserver {
   struct Sub {
     std::string id;
     std::string destination;
-    bool is_live = false;          // RECEIPT seen
-    bool is_ended = false;         // UNSUBSCRIBE's RECEIPT seen
-    bool is_ending = false;        // UNSUBSCRIBE sent
-    size_t sends_before_live = 0;  // of the world, when the RECEIPT was seen
+    bool is_live = false;            // RECEIPT seen
+    bool is_ended = false;           // UNSUBSCRIBE's RECEIPT seen
+    bool is_ending = false;          // UNSUBSCRIBE sent
+    size_t sends_before_live = 0;    // of the world, when the RECEIPT was seen
     std::vector<uint32_t> received;  // numbers of SENDs
   };
   struct Peer {
@@ -64,18 +66,18 @@ class SimWorld : private core::ShardObserver {
     std::vector<std::unique_ptr<Sub>> subs;
     std::deque<std::string> receipts_expected;
     bool is_connected = false;
-    bool is_leaving = false;       // DISCONNECT sent, or the stream ended by the peer
-    bool is_cut = false;           // reset: what it saw may end anywhere
+    bool is_leaving = false;  // DISCONNECT sent, or the stream ended by the peer
+    bool is_cut = false;      // reset: what it saw may end anywhere
     bool is_witness = false;
     int publisher = -1;
     bool is_released = false;
-    uint32_t stuck = 0;            // steps until it reads again
+    uint32_t stuck = 0;  // steps until it reads again
   };
   struct Send {
     uint32_t destination;
     int publisher;
     std::string message_id;
-    bool is_duplicate = false;     // an earlier SEND to the destination had its message-id
+    bool is_duplicate = false;  // an earlier SEND to the destination had its message-id
   };
 
   void on_client_closed(const core::ClosedClient& client) override;

@@ -14,7 +14,8 @@ uint64_t number_from_environment(const char* name, uint64_t otherwise) {
   return text == nullptr ? otherwise : std::stoull(text);
 }
 
-// STAMPEDE_SIM_FIRST_SEED and STAMPEDE_SIM_SEEDS choose the seeds; a failure prints the pair that replays it.
+// STAMPEDE_SIM_FIRST_SEED and STAMPEDE_SIM_SEEDS choose the seeds; a failure prints the pair that
+// replays it.
 TEST(Simulation, EverySubscriberSeesEachDestinationInTheOwnersOrder) {
   const uint64_t first = number_from_environment("STAMPEDE_SIM_FIRST_SEED", 1);
   const uint64_t count = number_from_environment("STAMPEDE_SIM_SEEDS", 50);

@@ -74,8 +74,9 @@ void add_frames(std::vector<Option>& table) {
                               &Options::header_total_bytes_max, {128, 16_MiB}));
 
   const std::string websocket = "WebSocket and HTTP";
-  table.push_back(size_option("max-websocket-message-size", websocket, "Largest WebSocket message",
-                              &Options::websocket_message_bytes_max, {256, 1_GiB}));
+  table.push_back(size_option("max-websocket-message-size", websocket,
+                              "Largest WebSocket message; 0 is four times --max-frame-size",
+                              &Options::websocket_message_bytes_max, {0, 1_GiB}));
   table.push_back(count_option("max-websocket-fragments", websocket,
                                "Fragments of a WebSocket message",
                                &Options::websocket_fragments_max, {1, 1'048'576}));
