@@ -19,11 +19,17 @@ bool is_exhaustion(int error) {
 
 }  // namespace
 
-Acceptor::Acceptor(Node& node, std::vector<FileDescriptor> sockets, Ring& ring, ConnectionTable& connections,
-                   core::Shard& shard, Receiver& receiver, ConnectionLimits& limits, ShardLog& log,
-                   NetMetrics& metrics)
-    : node_(node), ring_(ring), connections_(connections), shard_(shard), receiver_(receiver),
-      limits_(limits), log_(log), metrics_(metrics) {
+Acceptor::Acceptor(Node& node, std::vector<FileDescriptor> sockets, Ring& ring,
+                   ConnectionTable& connections, core::Shard& shard, Receiver& receiver,
+                   ConnectionLimits& limits, ShardLog& log, NetMetrics& metrics)
+    : node_(node),
+      ring_(ring),
+      connections_(connections),
+      shard_(shard),
+      receiver_(receiver),
+      limits_(limits),
+      log_(log),
+      metrics_(metrics) {
   for (FileDescriptor& socket : sockets) listeners_.push_back({.socket = std::move(socket)});
 }
 
@@ -34,7 +40,8 @@ void Acceptor::start() noexcept {
 void Acceptor::arm(uint32_t listener) noexcept {
   io_uring_sqe* const sqe = ring_.get_sqe();
   // Not SOCK_NONBLOCK: the ring would give EAGAIN to the caller where it is to wait by itself.
-  io_uring_prep_multishot_accept(sqe, listeners_[listener].socket.get(), nullptr, nullptr, SOCK_CLOEXEC);
+  io_uring_prep_multishot_accept(sqe, listeners_[listener].socket.get(), nullptr, nullptr,
+                                 SOCK_CLOEXEC);
   sqe->user_data = OpTag{.op = Op::kAccept, .handle = listener}.encode();
   listeners_[listener].armed = true;
 }
@@ -79,25 +86,28 @@ void Acceptor::open(uint32_t listener, int fd, core::Millis now) noexcept {
   receiver_.arm(handle);
 }
 
-// Best effort: the answer goes into an empty socket buffer, and whoever sends its request meanwhile may see a reset.
-void Acceptor::refuse(uint32_t listener, int fd, const std::string& peer, NodeLimits::Verdict verdict,
-                      core::Millis now) noexcept {
+// Best effort: the answer goes into an empty socket buffer, and whoever sends its request meanwhile
+// may see a reset.
+void Acceptor::refuse(uint32_t listener, int fd, const std::string& peer,
+                      NodeLimits::Verdict verdict, core::Millis now) noexcept {
   ++metrics_.connections_refused;
   ++refused_since_log_;
   const bool is_node_full = verdict == NodeLimits::Verdict::kTooMany;
   if (node_.listeners[listener].transport == core::Transport::kWebSocket) {
     const std::string answer = proto::HttpUpgrade::refusal_answer(
-        503, is_node_full ? "the broker has reached its limit of connections (--max-connections)"
-                          : "too many connections from this address (--max-connections-per-address)");
+        503, is_node_full
+                 ? "the broker has reached its limit of connections (--max-connections)"
+                 : "too many connections from this address (--max-connections-per-address)");
     (void)send(fd, answer.data(), answer.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     (void)shutdown(fd, SHUT_WR);
   }
   close(fd);
   if (!may_log(now)) return;
-  std::string text = "refused peer=" + peer + " reason=" +
-                     std::string(core::to_string(core::CloseReason::kConnectionLimit)) + " limit=" +
-                     (is_node_full ? "--max-connections" : "--max-connections-per-address") +
-                     " since_last_line=" + std::to_string(refused_since_log_);
+  std::string text =
+      "refused peer=" + peer +
+      " reason=" + std::string(core::to_string(core::CloseReason::kConnectionLimit)) +
+      " limit=" + (is_node_full ? "--max-connections" : "--max-connections-per-address") +
+      " since_last_line=" + std::to_string(refused_since_log_);
   refused_since_log_ = 0;
   log_.note(LogLevel::kWarn, text);
 }
@@ -107,9 +117,10 @@ void Acceptor::pause(int error, core::Millis now) noexcept {
   resume_at_ = now + kPauseMs;
   if (!may_log(now)) return;
   const char* const text = strerrordesc_np(error);
-  log_.note(LogLevel::kError, std::string("accept paused for 100 ms, new connections wait: ") +
-                                  (text == nullptr ? "unknown error" : text) +
-                                  (error == EMFILE ? " (raise LimitNOFILE or lower --max-connections)" : ""));
+  log_.note(LogLevel::kError,
+            std::string("accept paused for 100 ms, new connections wait: ") +
+                (text == nullptr ? "unknown error" : text) +
+                (error == EMFILE ? " (raise LimitNOFILE or lower --max-connections)" : ""));
 }
 
 bool Acceptor::may_log(core::Millis now) noexcept {

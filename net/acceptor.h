@@ -15,23 +15,26 @@
 
 namespace stampede::net {
 
-// Acceptor keeps a multishot accept armed on each of a shard's listening sockets and opens the connections.
+// Acceptor keeps a multishot accept armed on each of a shard's listening sockets and opens the
+// connections.
 //
 // Owns:      the listening sockets.
 // Thread:    home shard.
-// Invariant: a connection that was counted is opened, or counted out again with its descriptor closed.
+// Invariant: a connection that was counted is opened, or counted out again with its descriptor
+// closed.
 class Acceptor {
  public:
-  Acceptor(Node& node, std::vector<FileDescriptor> sockets, Ring& ring, ConnectionTable& connections,
-           core::Shard& shard, Receiver& receiver, ConnectionLimits& limits, ShardLog& log,
-           NetMetrics& metrics);
+  Acceptor(Node& node, std::vector<FileDescriptor> sockets, Ring& ring,
+           ConnectionTable& connections, core::Shard& shard, Receiver& receiver,
+           ConnectionLimits& limits, ShardLog& log, NetMetrics& metrics);
 
   void start() noexcept;
   void on_accept(const Completion& completion, core::Millis now) noexcept;
   // Arms again what was paused for want of descriptors.
   void run_timers(core::Millis now) noexcept;
   [[nodiscard]] core::Millis next_deadline() const { return resume_at_; }
-  // No more connections: cancels the accepts; each socket is closed when its accept is out of the kernel.
+  // No more connections: cancels the accepts; each socket is closed when its accept is out of the
+  // kernel.
   void stop() noexcept;
 
  private:

@@ -22,9 +22,10 @@
 namespace stampede::net {
 namespace {
 
-// The kernel's layout: an array of 16-octet entries from offset 0, and the tail in the last two octets of the first.
-// io_uring_buf_ring says so too, but some headers, compiled as C++, put its array at offset 8, and every
-// receive fails with EFAULT. So only io_uring_buf is used, and its `resv` member as the tail.
+// The kernel's layout: an array of 16-octet entries from offset 0, and the tail in the last two
+// octets of the first. io_uring_buf_ring says so too, but some headers, compiled as C++, put its
+// array at offset 8, and every receive fails with EFAULT. So only io_uring_buf is used, and its
+// `resv` member as the tail.
 static_assert(sizeof(io_uring_buf) == 16);
 static_assert(offsetof(io_uring_buf, resv) == 14);
 
@@ -34,7 +35,8 @@ uint8_t* map(size_t bytes) {
   return address == MAP_FAILED ? nullptr : static_cast<uint8_t*>(address);
 }
 
-// What the kernel owns is poisoned: AddressSanitizer cannot see it writing, but it sees us reading too early or too far.
+// What the kernel owns is poisoned: AddressSanitizer cannot see it writing, but it sees us reading
+// too early or too far.
 void poison([[maybe_unused]] const uint8_t* data, [[maybe_unused]] size_t size) {
 #ifdef STAMPEDE_ASAN
   ASAN_POISON_MEMORY_REGION(data, size);
@@ -52,7 +54,8 @@ void unpoison([[maybe_unused]] const uint8_t* data, [[maybe_unused]] size_t size
 BufferRing::BufferRing(Ring& ring, unsigned count, size_t bytes_each)
     : ring_(ring), count_(count), bytes_each_(bytes_each) {}
 
-Result<std::unique_ptr<BufferRing>> BufferRing::create(Ring& ring, unsigned count, size_t bytes_each) {
+Result<std::unique_ptr<BufferRing>> BufferRing::create(Ring& ring, unsigned count,
+                                                       size_t bytes_each) {
   CHECK(count > 0 && count <= 32768 && (count & (count - 1)) == 0);
   std::unique_ptr<BufferRing> buffers(new BufferRing(ring, count, bytes_each));
   buffers->entries_ = reinterpret_cast<io_uring_buf*>(map(count * sizeof(io_uring_buf)));

@@ -11,18 +11,20 @@
 namespace stampede::net {
 
 inline constexpr uint16_t kReceiveBufferGroup = 0;
-// 4 KiB holds twenty 200-octet frames, or one segment of most publishers; receiving was measured no faster with
-// larger ones. 512 of them (2 MiB a shard) are more than a turn takes in, and idle connections hold none.
+// 4 KiB holds twenty 200-octet frames, or one segment of most publishers; receiving was measured no
+// faster with larger ones. 512 of them (2 MiB a shard) are more than a turn takes in, and idle
+// connections hold none.
 inline constexpr unsigned kReceiveBuffers = 512;
 inline constexpr size_t kReceiveBufferBytes = 4096;
 
-// BufferRing is the pool of receive buffers that the kernel picks from: a connection that receives nothing owns
-// none. Buffers come back in batches, with one store that the kernel sees.
+// BufferRing is the pool of receive buffers that the kernel picks from: a connection that receives
+// nothing owns none. Buffers come back in batches, with one store that the kernel sees.
 //
 // Owns:      the buffers and the ring of their descriptions.
 // Thread:    the ring's.
 // Lifetime:  shorter than the Ring; no receive may be pending when it ends.
-// Invariant: a buffer is with the kernel, with us, or recycled and not yet published; never two of these.
+// Invariant: a buffer is with the kernel, with us, or recycled and not yet published; never two of
+// these.
 class BufferRing {
  public:
   // Requires: count is a power of two of at most 32768.

@@ -9,9 +9,9 @@ void Closer::abort(uint32_t handle) noexcept {
   Connection& connection = connections_.at(handle);
   if (connection.aborting) return;
   connection.aborting = true;
-  // A send that is cut short leaves half a frame; nobody waits for the rest, and a reset frees the kernel's share of it at
-  // once, where a FIN would wait behind half a megabyte for a reader that may be stuck. With nothing in
-  // flight all that was sent is still to arrive, and a FIN behind it.
+  // A send that is cut short leaves half a frame; nobody waits for the rest, and a reset frees the
+  // kernel's share of it at once, where a FIN would wait behind half a megabyte for a reader that
+  // may be stuck. With nothing in flight all that was sent is still to arrive, and a FIN behind it.
   connection.ends_in_reset = connection.send_in_flight;
   if (connection.receive_armed || connection.send_in_flight) {
     io_uring_sqe* const sqe = ring_.get_sqe();
@@ -34,8 +34,8 @@ void Closer::on_cancel(const Completion& completion) noexcept {
   Connection* const connection = connections_.find(tag);
   if (connection == nullptr) return;
   --connection->cancels_pending;
-  // The abort's own cancel gives the number of operations that it reached; theirs complete behind it. None, though
-  // something is pending: end that through the socket.
+  // The abort's own cancel gives the number of operations that it reached; theirs complete behind
+  // it. None, though something is pending: end that through the socket.
   if (connection->aborting && connection->cancels_pending == 0 && completion.result <= 0 &&
       (connection->receive_armed || connection->send_in_flight)) {
     (void)shutdown(connection->fd, SHUT_RDWR);

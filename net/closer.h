@@ -11,11 +11,13 @@
 
 namespace stampede::net {
 
-// Closer ends connections: cancels what is in the kernel, and closes the descriptor when nothing is left there.
+// Closer ends connections: cancels what is in the kernel, and closes the descriptor when nothing is
+// left there.
 //
 // Owns:      the list of connections that may be closed.
 // Thread:    home shard.
-// Invariant: a descriptor is closed exactly once, and only when no operation and no inbound item of its is left; only then
+// Invariant: a descriptor is closed exactly once, and only when no operation and no inbound item of
+// its is left; only then
 //            does the core hear of it by release(), and the slot is free.
 class Closer {
  public:

@@ -16,8 +16,8 @@ namespace stampede::net {
 
 inline constexpr uint32_t kNoSendSlot = UINT32_MAX;
 
-// What net keeps for one connection: a descriptor and which operations are under way. While it is idle it owns
-// no buffer, and nothing on the heap.
+// What net keeps for one connection: a descriptor and which operations are under way. While it is
+// idle it owns no buffer, and nothing on the heap.
 struct Connection {
   core::Client* client = nullptr;
   // The send in flight, if it is of one span; a gathered one is in its SendSlot.
@@ -30,13 +30,13 @@ struct Connection {
   uint32_t inbound_items = 0;
   // ASYNC_CANCELs whose own completion is still to come.
   uint16_t cancels_pending = 0;
-  bool receive_armed : 1 = false;   // a multishot receive is in the kernel
-  bool receive_ended : 1 = false;   // end of stream or an error was seen: never armed again
-  bool receive_paused : 1 = false;  // the core wants no more for now
-  bool receive_starved : 1 = false; // waits for buffers
+  bool receive_armed : 1 = false;    // a multishot receive is in the kernel
+  bool receive_ended : 1 = false;    // end of stream or an error was seen: never armed again
+  bool receive_paused : 1 = false;   // the core wants no more for now
+  bool receive_starved : 1 = false;  // waits for buffers
   bool send_in_flight : 1 = false;
-  bool ends_in_reset : 1 = false;   // what is left unsent is to be thrown away
-  bool aborting : 1 = false;        // the core is done with it; ends when nothing is pending
+  bool ends_in_reset : 1 = false;  // what is left unsent is to be thrown away
+  bool aborting : 1 = false;       // the core is done with it; ends when nothing is pending
   bool close_listed : 1 = false;
 
   [[nodiscard]] bool has_pending() const {
@@ -49,7 +49,8 @@ static_assert(sizeof(Connection) <= 64);
 //
 // Owns:      the records, not what they refer to.
 // Thread:    home shard.
-// Lifetime:  a record's address holds until release(); slots are reused, (handle, generation) is not for 2^24 uses.
+// Lifetime:  a record's address holds until release(); slots are reused, (handle, generation) is
+// not for 2^24 uses.
 class ConnectionTable {
  public:
   uint32_t allocate(int fd) {
@@ -72,7 +73,9 @@ class ConnectionTable {
     --size_;
   }
 
-  [[nodiscard]] Connection& at(uint32_t handle) { return chunks_[handle / kChunk][handle % kChunk]; }
+  [[nodiscard]] Connection& at(uint32_t handle) {
+    return chunks_[handle / kChunk][handle % kChunk];
+  }
   // Null if the completion is of a connection that is gone.
   [[nodiscard]] Connection* find(const OpTag& tag) {
     if (tag.handle >= chunks_.size() * kChunk) return nullptr;

@@ -11,8 +11,8 @@ namespace stampede::net {
 
 // NodeLimits counts connections across all shards against the limits.
 //
-// Thread:    any; the count is one atomic, the map of addresses is behind a mutex and only used if that limit is on.
-// Lifetime:  outlives the shards.
+// Thread:    any; the count is one atomic, the map of addresses is behind a mutex and only used if
+// that limit is on. Lifetime:  outlives the shards.
 class NodeLimits {
  public:
   NodeLimits(uint64_t connections_max, uint32_t per_address_max)
@@ -20,7 +20,8 @@ class NodeLimits {
 
   enum class Verdict : uint8_t { kAdmitted, kTooMany, kTooManyFromAddress };
   [[nodiscard]] Verdict admit(const std::string& address) {
-    // relaxed: a count, nothing is published by it. Taken before the check, so that two shards never share the last place.
+    // relaxed: a count, nothing is published by it. Taken before the check, so that two shards
+    // never share the last place.
     if (connections_.fetch_add(1, std::memory_order_relaxed) >= connections_max_) {
       connections_.fetch_sub(1, std::memory_order_relaxed);
       return Verdict::kTooMany;
@@ -40,7 +41,9 @@ class NodeLimits {
   }
 
   [[nodiscard]] bool counts_addresses() const { return per_address_max_ != 0; }
-  [[nodiscard]] uint64_t connections() const { return connections_.load(std::memory_order_relaxed); }
+  [[nodiscard]] uint64_t connections() const {
+    return connections_.load(std::memory_order_relaxed);
+  }
   [[nodiscard]] uint64_t connections_max() const { return connections_max_; }
 
  private:
@@ -59,13 +62,15 @@ class NodeLimits {
   std::map<std::string, uint32_t> by_address_;
 };
 
-// ConnectionLimits is one shard's door to NodeLimits: it remembers who was counted under which address.
-// Thread: home shard.
+// ConnectionLimits is one shard's door to NodeLimits: it remembers who was counted under which
+// address. Thread: home shard.
 class ConnectionLimits {
  public:
   explicit ConnectionLimits(NodeLimits& node) : node_(node) {}
 
-  [[nodiscard]] NodeLimits::Verdict admit(const std::string& address) { return node_.admit(address); }
+  [[nodiscard]] NodeLimits::Verdict admit(const std::string& address) {
+    return node_.admit(address);
+  }
   // The admitted connection got this handle. Costs nothing unless addresses are counted.
   void enter(uint32_t handle, const std::string& address) {
     if (node_.counts_addresses()) addresses_[handle] = address;

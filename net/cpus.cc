@@ -123,7 +123,8 @@ std::optional<double> parse_cfs_quota(std::string_view quota_text, std::string_v
   return static_cast<double>(*quota) / static_cast<double>(*period);
 }
 
-std::optional<std::string_view> parse_cgroup_path(std::string_view text, std::string_view controller) {
+std::optional<std::string_view> parse_cgroup_path(std::string_view text,
+                                                  std::string_view controller) {
   while (!text.empty()) {
     std::string_view line = take_until(text, '\n');
     (void)take_until(line, ':');

@@ -10,8 +10,8 @@
 namespace stampede::net {
 namespace {
 
-// After each look the thread lets records gather, so that a storm of closes wakes it a hundred times a second
-// and not once a turn.
+// After each look the thread lets records gather, so that a storm of closes wakes it a hundred
+// times a second and not once a turn.
 constexpr std::chrono::milliseconds kGather{10};
 
 template <size_t N>
@@ -48,7 +48,8 @@ std::string format_record(core::ShardId shard, const LogRecord& record) {
     append_escaped(line, text);
     return line + " shard=" + std::to_string(shard);
   }
-  line = "close shard=" + std::to_string(shard) + " client=" + std::to_string(record.client) + " peer=";
+  line = "close shard=" + std::to_string(shard) + " client=" + std::to_string(record.client) +
+         " peer=";
   append_escaped(line, {record.peer.data(), record.peer_size});
   line += " reason=";
   line += core::to_string(record.reason);
@@ -90,15 +91,18 @@ void ShardLog::publish() noexcept {
   if (records_.publish()) reader_.wake();
 }
 
-EventLog::EventLog(core::ShardId shards, LogSink sink) : sink_(std::move(sink)), dropped_told_(shards, 0) {
-  for (core::ShardId id = 0; id < shards; ++id) shards_.push_back(std::make_unique<ShardLog>(wakeup_));
+EventLog::EventLog(core::ShardId shards, LogSink sink)
+    : sink_(std::move(sink)), dropped_told_(shards, 0) {
+  for (core::ShardId id = 0; id < shards; ++id)
+    shards_.push_back(std::make_unique<ShardLog>(wakeup_));
   thread_ = std::thread([this] { run(); });
   pthread_setname_np(thread_.native_handle(), "log");
 }
 
 void EventLog::stop() {
   if (!thread_.joinable()) return;
-  // release: pairs with the acquire in run(); what the shards published is visible to the last drain().
+  // release: pairs with the acquire in run(); what the shards published is visible to the last
+  // drain().
   stopping_.store(true, std::memory_order_release);
   wakeup_.wake();
   thread_.join();

@@ -37,11 +37,13 @@ struct LogRecord {
 };
 static_assert(sizeof(LogRecord) == 256);
 
-// "close shard=0 client=12 peer=127.0.0.1:4000 reason=peer_closed frames=3 pending=0 detail=\"...\"". Whatever a client
-// wrote is escaped: no control character, quote or octet beyond ASCII goes into the log as it is.
+// "close shard=0 client=12 peer=127.0.0.1:4000 reason=peer_closed frames=3 pending=0
+// detail=\"...\"". Whatever a client wrote is escaped: no control character, quote or octet beyond
+// ASCII goes into the log as it is.
 [[nodiscard]] std::string format_record(core::ShardId shard, const LogRecord& record);
 
-// ShardLog is where one shard leaves its events: it never blocks, and drops and counts what finds no room.
+// ShardLog is where one shard leaves its events: it never blocks, and drops and counts what finds
+// no room.
 //
 // Owns:      the ring. Lifetime: outlives the shard; the EventLog owns it.
 // Thread:    on_client_closed, note, publish, dropped: the shard. take: the log's thread.

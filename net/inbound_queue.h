@@ -6,8 +6,8 @@
 
 namespace stampede::net {
 
-// One thing that came from the kernel for a connection, waiting for its turn. No generation is needed: a
-// connection's slot is not reused while it has items here.
+// One thing that came from the kernel for a connection, waiting for its turn. No generation is
+// needed: a connection's slot is not reused while it has items here.
 struct InboundItem {
   enum class Kind : uint8_t { kOctets, kEndOfStream, kReceiveFailed, kSendFailed };
 
@@ -19,8 +19,9 @@ struct InboundItem {
 };
 static_assert(sizeof(InboundItem) == 16);
 
-// InboundQueue holds what was received and not yet handed to the core, in the order of arrival, so that a
-// turn can take in as much as it wants and an end of stream stays behind the octets before it.
+// InboundQueue holds what was received and not yet handed to the core, in the order of arrival, so
+// that a turn can take in as much as it wants and an end of stream stays behind the octets before
+// it.
 //
 // Owns:      its slots; the buffers stay the BufferRing's. Thread: home shard.
 // Invariant: at most one item a receive buffer and two ends a connection.
@@ -38,7 +39,8 @@ class InboundQueue {
  private:
   void grow() {
     std::vector<InboundItem> larger(slots_.size() * 2);
-    for (uint64_t i = head_; i != tail_; ++i) larger[i & (larger.size() - 1)] = slots_[i & (slots_.size() - 1)];
+    for (uint64_t i = head_; i != tail_; ++i)
+      larger[i & (larger.size() - 1)] = slots_[i & (slots_.size() - 1)];
     slots_.swap(larger);
   }
 

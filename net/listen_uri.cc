@@ -27,7 +27,8 @@ Result<ListenUri> parse_listen_uri(std::string_view uri) {
   const std::string_view scheme = uri.substr(0, scheme_end);
   std::string_view authority = uri.substr(scheme_end + 3);
   if (scheme == "wss" || scheme == "stomps") {
-    return refuse(uri, "TLS is not built in yet; put a TLS proxy in front of a ws:// or stomp:// listener");
+    return refuse(
+        uri, "TLS is not built in yet; put a TLS proxy in front of a ws:// or stomp:// listener");
   }
   if (scheme != "ws" && scheme != "stomp") return refuse(uri, "the scheme must be ws or stomp");
 
@@ -50,7 +51,8 @@ Result<ListenUri> parse_listen_uri(std::string_view uri) {
   }
 
   const size_t colon = authority.rfind(':');
-  if (colon == std::string_view::npos || authority.ends_with(']')) return refuse(uri, "the port is missing");
+  if (colon == std::string_view::npos || authority.ends_with(']'))
+    return refuse(uri, "the port is missing");
   std::string_view host = authority.substr(0, colon);
   const std::string_view port = authority.substr(colon + 1);
   if (host.starts_with('[') && host.ends_with(']')) {
@@ -58,7 +60,8 @@ Result<ListenUri> parse_listen_uri(std::string_view uri) {
   } else if (host.find_first_of(":[]") != std::string_view::npos) {
     return refuse(uri, "an IPv6 address goes in brackets: ws://[::1]:15674");
   }
-  if (host.empty()) return refuse(uri, "the host is missing; 0.0.0.0 is every IPv4 address of this machine");
+  if (host.empty())
+    return refuse(uri, "the host is missing; 0.0.0.0 is every IPv4 address of this machine");
   const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), result.port);
   if (error != std::errc() || end != port.data() + port.size()) {
     return refuse(uri, "the port must be a number from 0 to 65535");

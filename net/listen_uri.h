@@ -13,8 +13,8 @@ namespace stampede::net {
 // Where to listen, and for what: "ws://127.0.0.1:15674/stomp", "stomp://[::1]:61613".
 struct ListenUri {
   core::Transport transport = core::Transport::kTcp;
-  std::string host;                // a name, an IPv4 address, or an IPv6 address without its brackets
-  uint16_t port = 0;               // 0: the kernel picks one
+  std::string host;   // a name, an IPv4 address, or an IPv6 address without its brackets
+  uint16_t port = 0;  // 0: the kernel picks one
   std::vector<std::string> paths;  // WebSocket only; "/stomp" and "/ws" if the URI names none
 };
 

@@ -52,7 +52,8 @@ struct Node {
         mailboxes(shard_count, options.mailbox_slots),
         limits(connections_max, connections_per_address_max),
         log(shard_count, std::move(sink)) {
-    for (core::ShardId id = 0; id < shards; ++id) controls.push_back(std::make_unique<ShardControl>());
+    for (core::ShardId id = 0; id < shards; ++id)
+      controls.push_back(std::make_unique<ShardControl>());
   }
 
   // Constant after set-up.
@@ -65,8 +66,8 @@ struct Node {
   NodeLimits limits;
   EventLog log;
   std::vector<std::unique_ptr<ShardControl>> controls;
-  // Shards whose clients are all gone. None ends before all are drained: a drained shard may own the destinations
-  // that another's last clients still wait for.
+  // Shards whose clients are all gone. None ends before all are drained: a drained shard may own
+  // the destinations that another's last clients still wait for.
   std::atomic<core::ShardId> drained_shards = 0;
 };
 

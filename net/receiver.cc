@@ -11,8 +11,8 @@ namespace {
 // A buffer costs the core some work even if it holds three octets.
 constexpr size_t kBudgetBytesPerItemMin = 256;
 
-// A multishot receive on a socket that has much takes up to 32 buffers in a row; half of that is a guess between
-// starving and waiting.
+// A multishot receive on a socket that has much takes up to 32 buffers in a row; half of that is a
+// guess between starving and waiting.
 constexpr unsigned kBuffersPerReceive = 16;
 
 std::string describe(const char* what, int error) {
@@ -47,7 +47,10 @@ void Receiver::on_receive(const Completion& completion) noexcept {
     } else {
       ++metrics_.receives;
       ++connection->inbound_items;
-      queue_.push({.handle = tag.handle, .length = length, .error = 0, .buffer = completion.buffer(),
+      queue_.push({.handle = tag.handle,
+                   .length = length,
+                   .error = 0,
+                   .buffer = completion.buffer(),
                    .kind = InboundItem::Kind::kOctets});
     }
   }
@@ -57,8 +60,8 @@ void Receiver::on_receive(const Completion& completion) noexcept {
   closer_.on_settled(tag.handle);
 }
 
-// A multishot is over. With octets (the kernel may end it at any time), after a pause, or after an interruption it
-// is armed again; the rest are ends.
+// A multishot is over. With octets (the kernel may end it at any time), after a pause, or after an
+// interruption it is armed again; the rest are ends.
 void Receiver::on_receive_ended(uint32_t handle, int result) noexcept {
   Connection& connection = connections_.at(handle);
   if (connection.aborting) return;
@@ -111,14 +114,16 @@ void Receiver::hand_over(const InboundItem& item, core::Millis now) noexcept {
   core::Client& client = *connection.client;
   switch (item.kind) {
     case InboundItem::Kind::kOctets:
-      if (!connection.aborting) shard_.receive(client, buffers_.octets(item.buffer, item.length), now);
+      if (!connection.aborting)
+        shard_.receive(client, buffers_.octets(item.buffer, item.length), now);
       buffers_.recycle(item.buffer);
       return;
     case InboundItem::Kind::kEndOfStream:
       if (!connection.aborting) shard_.peer_closed(client, false, "end of stream", now);
       return;
     case InboundItem::Kind::kReceiveFailed:
-      if (!connection.aborting) shard_.peer_closed(client, true, describe("receive", item.error), now);
+      if (!connection.aborting)
+        shard_.peer_closed(client, true, describe("receive", item.error), now);
       return;
     case InboundItem::Kind::kSendFailed:
       if (!connection.aborting) shard_.peer_closed(client, true, describe("send", item.error), now);
@@ -129,8 +134,8 @@ void Receiver::hand_over(const InboundItem& item, core::Millis now) noexcept {
 // Only as many as there are buffers for: the others would run dry at once and come back, a spin.
 void Receiver::rearm_starved() noexcept {
   if (starved_.empty() || buffers_.available() == 0) return;
-  for (unsigned room = std::max(buffers_.available() / kBuffersPerReceive, 1u); room > 0 && !starved_.empty();
-       --room) {
+  for (unsigned room = std::max(buffers_.available() / kBuffersPerReceive, 1u);
+       room > 0 && !starved_.empty(); --room) {
     const uint32_t handle = starved_.front();
     starved_.pop_front();
     Connection& connection = connections_.at(handle);

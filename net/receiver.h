@@ -14,18 +14,23 @@
 
 namespace stampede::net {
 
-// Receiver keeps a multishot receive armed for each connection, queues what arrives and hands it to the core
-// at the pace of the turn, so that intake cannot outrun the flush of what it causes.
+// Receiver keeps a multishot receive armed for each connection, queues what arrives and hands it to
+// the core at the pace of the turn, so that intake cannot outrun the flush of what it causes.
 //
 // Owns:      the inbound queue and the list of connections that wait for buffers.
 // Thread:    home shard.
-// Invariant: at most one receive of a connection is in the kernel; the core sees a connection's octets in order, and its
+// Invariant: at most one receive of a connection is in the kernel; the core sees a connection's
+// octets in order, and its
 //            end after them.
 class Receiver {
  public:
-  Receiver(Ring& ring, BufferRing& buffers, ConnectionTable& connections, core::Shard& shard, Closer& closer,
-           NetMetrics& metrics)
-      : ring_(ring), buffers_(buffers), connections_(connections), shard_(shard), closer_(closer),
+  Receiver(Ring& ring, BufferRing& buffers, ConnectionTable& connections, core::Shard& shard,
+           Closer& closer, NetMetrics& metrics)
+      : ring_(ring),
+        buffers_(buffers),
+        connections_(connections),
+        shard_(shard),
+        closer_(closer),
         metrics_(metrics) {}
 
   // Arms the receive, unless something speaks against it now; then what that was arms it later.
@@ -56,7 +61,8 @@ class Receiver {
   Closer& closer_;
   NetMetrics& metrics_;
   InboundQueue queue_;
-  // In the order in which they ran dry. An entry counts only while its connection is marked starved.
+  // In the order in which they ran dry. An entry counts only while its connection is marked
+  // starved.
   std::deque<uint32_t> starved_;
 };
 

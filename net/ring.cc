@@ -2,11 +2,12 @@
 
 #include <cerrno>
 
-#include "net/system_check.h"
+#include "net/ring_error.h"
 
 namespace stampede::net {
 
-Result<std::unique_ptr<Ring>> Ring::create(unsigned submission_entries, unsigned completion_entries) {
+Result<std::unique_ptr<Ring>> Ring::create(unsigned submission_entries,
+                                           unsigned completion_entries) {
   std::unique_ptr<Ring> ring(new Ring);
   io_uring_params params = {};
   params.flags = kRingSetupFlags;
@@ -55,7 +56,8 @@ void Ring::note_enter(int result, unsigned ready_before) noexcept {
   ++counters_.enters;
   counters_.submissions += ready_before - io_uring_sq_ready(&ring_);
   if (io_uring_cq_has_overflow(&ring_)) ++counters_.overflows;
-  // What was not taken stays in the SQ and goes with the next enter. A timeout and a signal are no failures.
+  // What was not taken stays in the SQ and goes with the next enter. A timeout and a signal are no
+  // failures.
   if (result < 0 && result != -ETIME && result != -EINTR) ++counters_.submit_refused;
 }
 
@@ -81,7 +83,8 @@ bool Ring::take_from_ring(Completion& completion) noexcept {
   unsigned head = 0;
   io_uring_for_each_cqe(&ring_, head, cqe) {
     completion = {cqe->user_data, cqe->res, cqe->flags};
-    // The entry is given back before it is acted upon: acting may submit, and that may spill the CQ.
+    // The entry is given back before it is acted upon: acting may submit, and that may spill the
+    // CQ.
     io_uring_cq_advance(&ring_, 1);
     return true;
   }

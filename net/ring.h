@@ -14,15 +14,15 @@
 
 namespace stampede::net {
 
-// SINGLE_ISSUER and DEFER_TASKRUN: completion work runs only when the shard asks, so a turn is not interrupted.
-// TASKRUN_FLAG shows in shared memory that such work waits, so that looking costs no system call. SUBMIT_ALL: one bad SQE
-// gives a CQE instead of holding the others back.
+// SINGLE_ISSUER and DEFER_TASKRUN: completion work runs only when the shard asks, so a turn is not
+// interrupted. TASKRUN_FLAG shows in shared memory that such work waits, so that looking costs no
+// system call. SUBMIT_ALL: one bad SQE gives a CQE instead of holding the others back.
 inline constexpr unsigned kRingSetupFlags =
     IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_COOP_TASKRUN |
     IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE;
 
-// A flush hands over 256 sends, accepts and receives come on top. The CQ is eight times that, so that an
-// overflow, which costs the kernel an allocation per entry, takes a burst of thousands.
+// A flush hands over 256 sends, accepts and receives come on top. The CQ is eight times that, so
+// that an overflow, which costs the kernel an allocation per entry, takes a burst of thousands.
 inline constexpr unsigned kSubmissionEntries = 1024;
 inline constexpr unsigned kCompletionEntries = 8192;
 
@@ -48,7 +48,8 @@ class Ring {
   // The same, then waits until a completion is there or the time is over.
   void submit_and_wait(int64_t timeout_ns) noexcept;
 
-  // Gives at most `max` completions that are there now to `on_completion`, which may call get_sqe(). Returns how many.
+  // Gives at most `max` completions that are there now to `on_completion`, which may call
+  // get_sqe(). Returns how many.
   template <typename OnCompletion>
   size_t reap(size_t max, OnCompletion&& on_completion) noexcept {
     size_t count = 0;
@@ -61,7 +62,8 @@ class Ring {
     return count;
   }
 
-  // True if reap() would find something after a submit(): completions, or deferred work. No system call.
+  // True if reap() would find something after a submit(): completions, or deferred work. No system
+  // call.
   [[nodiscard]] bool has_completions() const noexcept;
   [[nodiscard]] bool has_submissions() const noexcept { return io_uring_sq_ready(&ring_) != 0; }
   [[nodiscard]] const RingCounters& counters() const { return counters_; }
@@ -76,7 +78,8 @@ class Ring {
 
   io_uring ring_ = {};
   RingCounters counters_;
-  // Completions taken out of a full CQ before their turn, because the kernel took no SQE until there was room.
+  // Completions taken out of a full CQ before their turn, because the kernel took no SQE until
+  // there was room.
   std::vector<Completion> spilled_;
   size_t spilled_taken_ = 0;
 };

@@ -8,7 +8,8 @@
 namespace stampede::net {
 namespace {
 
-// WAITALL: the kernel goes on by itself after a full socket, so a short completion is the exception.
+// WAITALL: the kernel goes on by itself after a full socket, so a short completion is the
+// exception.
 constexpr int kSendFlags = MSG_WAITALL | MSG_NOSIGNAL;
 
 }  // namespace
@@ -63,7 +64,8 @@ void Sender::prep_send(uint32_t handle) noexcept {
   const Connection& connection = connections_.at(handle);
   io_uring_sqe* const sqe = ring_.get_sqe();
   if (connection.send_slot == kNoSendSlot) {
-    io_uring_prep_send(sqe, connection.fd, connection.send_data, connection.send_bytes_left, kSendFlags);
+    io_uring_prep_send(sqe, connection.fd, connection.send_data, connection.send_bytes_left,
+                       kSendFlags);
   } else {
     io_uring_prep_sendmsg(sqe, connection.fd, &slots_[connection.send_slot].message, kSendFlags);
   }

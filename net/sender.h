@@ -28,12 +28,17 @@ struct SendSlot {
 //
 // Owns:      the slots of gathered sends in flight. What is sent belongs to the core.
 // Thread:    home shard.
-// Invariant: at most one send of a connection is in flight; the core hears sent() when all octets were taken, never before.
+// Invariant: at most one send of a connection is in flight; the core hears sent() when all octets
+// were taken, never before.
 class Sender {
  public:
-  Sender(Ring& ring, ConnectionTable& connections, core::Shard& shard, Closer& closer, Receiver& receiver,
-         NetMetrics& metrics)
-      : ring_(ring), connections_(connections), shard_(shard), closer_(closer), receiver_(receiver),
+  Sender(Ring& ring, ConnectionTable& connections, core::Shard& shard, Closer& closer,
+         Receiver& receiver, NetMetrics& metrics)
+      : ring_(ring),
+        connections_(connections),
+        shard_(shard),
+        closer_(closer),
+        receiver_(receiver),
         metrics_(metrics) {}
 
   // Visits at most `max` clients that are ready.

@@ -20,13 +20,15 @@ constexpr uint64_t kDescriptorReserve = 256;
 using SocketsByShard = std::vector<std::vector<FileDescriptor>>;
 
 // One listening socket a shard, all on one port; adds them to `sockets`.
-Result<BoundListener> bind_listener(const ListenUri& uri, const ServerOptions& options, SocketsByShard& sockets) {
+Result<BoundListener> bind_listener(const ListenUri& uri, const ServerOptions& options,
+                                    SocketsByShard& sockets) {
   Result<SocketAddress> address = resolve(uri.host, uri.port);
   if (!address) return std::unexpected(std::move(address.error()));
   if (!options.allow_anonymous && !address->is_loopback()) {
-    return std::unexpected("refusing to listen on " + address->text() +
-                           ": it can be reached from other machines and any login is accepted; listen on "
-                           "127.0.0.1 or give --allow-anonymous");
+    return std::unexpected(
+        "refusing to listen on " + address->text() +
+        ": it can be reached from other machines and any login is accepted; listen on "
+        "127.0.0.1 or give --allow-anonymous");
   }
   if (uri.port != 0) {
     if (Result<void> is_free = check_port_is_free(*address); !is_free) {
@@ -34,8 +36,9 @@ Result<BoundListener> bind_listener(const ListenUri& uri, const ServerOptions& o
     }
   }
   for (std::vector<FileDescriptor>& of_shard : sockets) {
-    Result<FileDescriptor> socket =
-        listen_on(*address, {.send_buffer_bytes = options.send_buffer_bytes, .share_port = sockets.size() > 1});
+    Result<FileDescriptor> socket = listen_on(
+        *address,
+        {.send_buffer_bytes = options.send_buffer_bytes, .share_port = sockets.size() > 1});
     if (!socket) return std::unexpected(std::move(socket.error()));
     // With port 0 the first one picked a port, which the others share.
     Result<SocketAddress> bound = local_address(socket->get());
@@ -43,11 +46,14 @@ Result<BoundListener> bind_listener(const ListenUri& uri, const ServerOptions& o
     address->set_port(bound->port());
     of_shard.push_back(std::move(*socket));
   }
-  return BoundListener{.transport = uri.transport, .host = address->host_text(), .port = address->port(),
+  return BoundListener{.transport = uri.transport,
+                       .host = address->host_text(),
+                       .port = address->port(),
                        .paths = uri.paths};
 }
 
-std::vector<ListenerPlan> plan_listeners(const std::vector<ListenUri>& uris, const core::Options& options) {
+std::vector<ListenerPlan> plan_listeners(const std::vector<ListenUri>& uris,
+                                         const core::Options& options) {
   std::vector<ListenerPlan> plans;
   for (const ListenUri& uri : uris) {
     plans.push_back({.transport = uri.transport,
@@ -67,16 +73,19 @@ uint64_t random_boot_id() {
   return id;
 }
 
-Result<std::vector<int>> choose_cpus(const ServerOptions& options, core::ShardId shards, unsigned cores) {
+Result<std::vector<int>> choose_cpus(const ServerOptions& options, core::ShardId shards,
+                                     unsigned cores) {
   const std::vector<int> usable = usable_cpus();
   for (const int cpu : options.cpus) {
     if (!std::ranges::binary_search(usable, cpu)) {
-      return std::unexpected("CPU " + std::to_string(cpu) + " (--cpus) is not one that this process may use");
+      return std::unexpected("CPU " + std::to_string(cpu) +
+                             " (--cpus) is not one that this process may use");
     }
   }
   const std::vector<int>& cpus = options.cpus.empty() ? usable : options.cpus;
-  const bool is_wanted = options.pin == Pin::kOn || (options.pin == Pin::kAuto && shards <= cpus.size() &&
-                                                     (shards <= cores || !options.cpus.empty()));
+  const bool is_wanted =
+      options.pin == Pin::kOn || (options.pin == Pin::kAuto && shards <= cpus.size() &&
+                                  (shards <= cores || !options.cpus.empty()));
   return is_wanted ? cpus : std::vector<int>{};
 }
 
@@ -104,17 +113,20 @@ Server::~Server() {
 
 Result<std::unique_ptr<Server>> Server::start(ServerOptions options, core::Options core_options) {
   const unsigned cores = usable_cores();
-  const core::ShardId shards = options.shards == 0 ? std::min(cores, core::kShardsMax) : options.shards;
+  const core::ShardId shards =
+      options.shards == 0 ? std::min(cores, core::kShardsMax) : options.shards;
   if (shards > core::kShardsMax) {
     return std::unexpected("--shards can be at most " + std::to_string(core::kShardsMax));
   }
-  if (options.listeners.empty()) return std::unexpected(std::string("there is nothing to listen on (--listen)"));
+  if (options.listeners.empty())
+    return std::unexpected(std::string("there is nothing to listen on (--listen)"));
   Result<std::vector<int>> cpus = choose_cpus(options, shards, cores);
   if (!cpus) return std::unexpected(std::move(cpus.error()));
   const uint64_t descriptors = raise_descriptor_limit();
   if (options.connections_max == 0) {
-    options.connections_max = descriptors > 2 * kDescriptorReserve ? descriptors - kDescriptorReserve
-                                                                    : std::max<uint64_t>(descriptors / 2, 1);
+    options.connections_max = descriptors > 2 * kDescriptorReserve
+                                  ? descriptors - kDescriptorReserve
+                                  : std::max<uint64_t>(descriptors / 2, 1);
   }
   if (core_options.boot_id == 0) core_options.boot_id = random_boot_id();
 
@@ -126,15 +138,18 @@ Result<std::unique_ptr<Server>> Server::start(ServerOptions options, core::Optio
     server->bound_.push_back(std::move(*bound));
   }
   server->is_pinned_ = !cpus->empty();
-  server->node_ = std::make_unique<Node>(std::move(core_options), shards, options.connections_max,
-                                         options.connections_per_address_max, std::move(options.log));
+  server->node_ =
+      std::make_unique<Node>(std::move(core_options), shards, options.connections_max,
+                             options.connections_per_address_max, std::move(options.log));
   Node& node = *server->node_;
   node.listeners = plan_listeners(options.listeners, node.options);
   node.spin_ns = shards <= cores ? options.spin_us * 1000 : 0;
   for (core::ShardId id = 0; id < shards; ++id) {
-    if (!node.controls[id]->wakeup.is_open()) return std::unexpected(std::string("cannot make an eventfd"));
+    if (!node.controls[id]->wakeup.is_open())
+      return std::unexpected(std::string("cannot make an eventfd"));
     server->threads_.push_back(std::make_unique<ShardThread>(node, id));
-    const std::optional<int> cpu = cpus->empty() ? std::optional<int>() : (*cpus)[id % cpus->size()];
+    const std::optional<int> cpu =
+        cpus->empty() ? std::optional<int>() : (*cpus)[id % cpus->size()];
     Result<void> started = server->threads_.back()->start(std::move(sockets[id]), cpu);
     if (started) continue;
     for (const auto& thread : server->threads_) thread->release(false);
@@ -156,7 +171,8 @@ void Server::drain(int64_t for_ms) {
     ShardControl::Phase serving = ShardControl::Phase::kServe;
     // release: the deadline is there for whoever sees the phase. A stop is not taken back.
     if (control->phase.compare_exchange_strong(serving, ShardControl::Phase::kDrain,
-                                               std::memory_order_release, std::memory_order_relaxed)) {
+                                               std::memory_order_release,
+                                               std::memory_order_relaxed)) {
       control->wakeup.wake();
     }
   }

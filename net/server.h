@@ -23,17 +23,18 @@ enum class Pin : uint8_t { kAuto, kOn, kOff };
 // Everything about a broker that is not its behaviour (that is core::Options).
 struct ServerOptions {
   std::vector<ListenUri> listeners;
-  core::ShardId shards = 0;     // 0: one per usable core
-  Pin pin = Pin::kAuto;         // auto: only if each shard gets a CPU of its own
-  std::vector<int> cpus;        // to be pinned to, in turn; empty: those that the process may use
-  int send_buffer_bytes = 256 * 1024;  // SO_SNDBUF; 0: the kernel tunes it, up to 4 MB for a stalled reader
-  uint64_t connections_max = 0;        // 0: what the limit of descriptors allows, less 256 for ourselves
+  core::ShardId shards = 0;  // 0: one per usable core
+  Pin pin = Pin::kAuto;      // auto: only if each shard gets a CPU of its own
+  std::vector<int> cpus;     // to be pinned to, in turn; empty: those that the process may use
+  int send_buffer_bytes =
+      256 * 1024;  // SO_SNDBUF; 0: the kernel tunes it, up to 4 MB for a stalled reader
+  uint64_t connections_max = 0;  // 0: what the limit of descriptors allows, less 256 for ourselves
   uint32_t connections_per_address_max = 0;  // 0: no limit
-  bool allow_anonymous = false;        // without it only loopback addresses may be listened on
-  // How long a shard that ran dry looks for work before it sleeps, while traffic flows. 0: never. Never
-  // either if there are more shards than usable cores.
+  bool allow_anonymous = false;  // without it only loopback addresses may be listened on
+  // How long a shard that ran dry looks for work before it sleeps, while traffic flows. 0: never.
+  // Never either if there are more shards than usable cores.
   int64_t spin_us = 20;
-  LogSink log;                         // called on the log's thread
+  LogSink log;  // called on the log's thread
 };
 
 // A listening address as it was bound.
@@ -50,10 +51,12 @@ struct BoundListener {
 //
 // Owns:      all of that.
 // Thread:    start, wait and destruction: one. drain, stop_now, snapshot, connections: any.
-// Invariant: when start() returns a server, every shard accepts; when it returns an error, nothing is left behind.
+// Invariant: when start() returns a server, every shard accepts; when it returns an error, nothing
+// is left behind.
 class Server {
  public:
-  [[nodiscard]] static Result<std::unique_ptr<Server>> start(ServerOptions options, core::Options core_options);
+  [[nodiscard]] static Result<std::unique_ptr<Server>> start(ServerOptions options,
+                                                             core::Options core_options);
   // Stops at once if it still runs.
   ~Server();
   Server(const Server&) = delete;
@@ -66,8 +69,8 @@ class Server {
   [[nodiscard]] uint64_t connections_max() const;
   [[nodiscard]] bool is_pinned() const { return is_pinned_; }
 
-  // Accepts no more, sends every client what it still has to get, closes it; whoever is left after `for_ms` is cut
-  // off. Returns at once.
+  // Accepts no more, sends every client what it still has to get, closes it; whoever is left after
+  // `for_ms` is cut off. Returns at once.
   void drain(int64_t for_ms);
   // Ends within a second, also during a drain. Returns at once.
   void stop_now();

@@ -9,13 +9,15 @@
 namespace stampede::net {
 namespace {
 
-// Work of one turn. Envelopes and octets are what a flush of 256 sends (1.3 ms at 5 us each) roughly keeps up with: a turn
-// is the slice in which a large group's flush looks at what came meanwhile.
+// Work of one turn. Envelopes and octets are what a flush of 256 sends (1.3 ms at 5 us each)
+// roughly keeps up with: a turn is the slice in which a large group's flush looks at what came
+// meanwhile.
 constexpr size_t kSendsPerTurn = 256;
 constexpr size_t kEnvelopesPerTurn = 1024;
 constexpr size_t kClosesPerTurn = 64;
-// With clients waiting to be flushed intake is held back, so that it cannot outrun what it causes. Otherwise
-// everything that arrived is taken in first: more messages a send is what makes delivery cheap.
+// With clients waiting to be flushed intake is held back, so that it cannot outrun what it causes.
+// Otherwise everything that arrived is taken in first: more messages a send is what makes delivery
+// cheap.
 constexpr size_t kInboundBytesBusy = 64 * 1024;
 constexpr size_t kInboundBytesIdle = kReceiveBuffers * kReceiveBufferBytes;
 // An enter runs about 20 pieces of deferred work, so reaping enters again while that yields.
@@ -65,7 +67,8 @@ ShardLoop::ShardLoop(Node& node, core::ShardId id, std::unique_ptr<Ring> ring,
       closer_(*ring_, connections_, shard_, limits_),
       receiver_(*ring_, *buffers_, connections_, shard_, closer_, metrics_),
       sender_(*ring_, connections_, shard_, closer_, receiver_, metrics_),
-      acceptor_(node, std::move(sockets), *ring_, connections_, shard_, receiver_, limits_, log_, metrics_),
+      acceptor_(node, std::move(sockets), *ring_, connections_, shard_, receiver_, limits_, log_,
+                metrics_),
       idle_spin_(node.spin_ns),
       started_ns_(monotonic_ns()) {}
 
@@ -95,9 +98,10 @@ void ShardLoop::take_mail() noexcept { more_mail_ = shard_.take_mail(kEnvelopesP
 
 void ShardLoop::reap_completions() noexcept {
   for (size_t round = 0; round < kReapsPerTurn; ++round) {
-    const size_t reaped =
-        ring_->reap(kCompletionsPerReap, [this](const Completion& completion) { on_completion(completion); });
-    // Sends that were prepared meanwhile wait for the turn's one submission, unless work makes us enter anyway.
+    const size_t reaped = ring_->reap(
+        kCompletionsPerReap, [this](const Completion& completion) { on_completion(completion); });
+    // Sends that were prepared meanwhile wait for the turn's one submission, unless work makes us
+    // enter anyway.
     if (!ring_->has_completions()) return;
     if (reaped < kCompletionsPerReap) ring_->submit();
   }
@@ -156,7 +160,8 @@ void ShardLoop::answer_requests() noexcept {
 }
 
 ShardSnapshot ShardLoop::snapshot() const {
-  ShardSnapshot snapshot = {.metrics = shard_.metrics(), .tables = shard_.tables(), .net = metrics_};
+  ShardSnapshot snapshot = {
+      .metrics = shard_.metrics(), .tables = shard_.tables(), .net = metrics_};
   snapshot.net.ring = ring_->counters();
   snapshot.net.log_dropped = log_.dropped();
   snapshot.net.alive_ns = monotonic_ns() - started_ns_;
@@ -178,7 +183,8 @@ void ShardLoop::submit_and_wait() noexcept {
   bool slept = false;
   if (!spin(idle_since_ns)) {
     control_.wakeup.prepare_sleep();
-    // Looked for again after the flag is up: what was published before it shows here, what comes later wakes us.
+    // Looked for again after the flag is up: what was published before it shows here, what comes
+    // later wakes us.
     if (!has_news()) {
       ++metrics_.sleeps;
       slept = true;
@@ -221,10 +227,13 @@ bool ShardLoop::has_news() const noexcept {
 }
 
 int64_t ShardLoop::sleep_ns(int64_t now_ns) const noexcept {
-  const core::Millis next = std::min({shard_.next_deadline(), acceptor_.next_deadline(), end_by_, give_up_at_});
+  const core::Millis next =
+      std::min({shard_.next_deadline(), acceptor_.next_deadline(), end_by_, give_up_at_});
   int64_t sleep = kSleepNsMax;
-  // Deadlines are in whole milliseconds: up to their beginning, or the turn would come too early and find nothing.
-  if (next < to_millis(now_ns) + kSleepNsMax / kMillisecondNs) sleep = next * kMillisecondNs - now_ns;
+  // Deadlines are in whole milliseconds: up to their beginning, or the turn would come too early
+  // and find nothing.
+  if (next < to_millis(now_ns) + kSleepNsMax / kMillisecondNs)
+    sleep = next * kMillisecondNs - now_ns;
   if (shard_.has_overflow()) sleep = std::min(sleep, kOverflowRetryNs);
   if (phase_ != ShardControl::Phase::kServe) sleep = std::min(sleep, kDrainLookNs);
   return std::max<int64_t>(sleep, 0);
@@ -264,12 +273,13 @@ bool ShardLoop::is_over() noexcept {
     // relaxed: a count that the others look at; nothing is published by it.
     node_.drained_shards.fetch_add(1, std::memory_order_relaxed);
   }
-  return node_.drained_shards.load(std::memory_order_relaxed) == node_.shards || now_ >= give_up_at_;
+  return node_.drained_shards.load(std::memory_order_relaxed) == node_.shards ||
+         now_ >= give_up_at_;
 }
 
 void ShardLoop::end_all() noexcept {
-  // Only after the grace is over is there still something; then the sockets go first, so that nothing more is sent
-  // from memory that is about to be freed.
+  // Only after the grace is over is there still something; then the sockets go first, so that
+  // nothing more is sent from memory that is about to be freed.
   closer_.shut_down_all();
   ring_->submit();
   answer_requests();

@@ -22,11 +22,12 @@ namespace stampede::net {
 // Owns:      the shard, the ring, its buffers and connections.
 // Thread:    the shard's thread creates it, runs it and destroys it.
 // Lifetime:  the node outlives it.
-// Invariant: a turn's work is bounded at every step; the loop sleeps only when nothing at all is left to do.
+// Invariant: a turn's work is bounded at every step; the loop sleeps only when nothing at all is
+// left to do.
 class ShardLoop {
  public:
-  [[nodiscard]] static Result<std::unique_ptr<ShardLoop>> create(Node& node, core::ShardId id,
-                                                                 std::vector<FileDescriptor> sockets);
+  [[nodiscard]] static Result<std::unique_ptr<ShardLoop>> create(
+      Node& node, core::ShardId id, std::vector<FileDescriptor> sockets);
   ShardLoop(const ShardLoop&) = delete;
   ShardLoop& operator=(const ShardLoop&) = delete;
 
@@ -35,8 +36,8 @@ class ShardLoop {
   [[nodiscard]] ShardSnapshot snapshot() const;
 
  private:
-  ShardLoop(Node& node, core::ShardId id, std::unique_ptr<Ring> ring, std::unique_ptr<BufferRing> buffers,
-            std::vector<FileDescriptor> sockets);
+  ShardLoop(Node& node, core::ShardId id, std::unique_ptr<Ring> ring,
+            std::unique_ptr<BufferRing> buffers, std::vector<FileDescriptor> sockets);
 
   void turn() noexcept;
   void take_mail() noexcept;
@@ -64,7 +65,8 @@ class ShardLoop {
   ShardControl& control_;
   ShardLog& log_;
   const core::ShardId id_;
-  // Home shard. The order is that of destruction, backwards: the ring ends last, behind all that it may refer to.
+  // Home shard. The order is that of destruction, backwards: the ring ends last, behind all that it
+  // may refer to.
   NetMetrics metrics_;
   std::unique_ptr<Ring> ring_;
   std::unique_ptr<BufferRing> buffers_;

@@ -32,9 +32,8 @@ Result<void> ShardThread::start(std::vector<FileDescriptor> sockets, std::option
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread([this, cpu, sockets = std::move(sockets)]() mutable {
-    run(std::move(sockets), cpu);
-  });
+  thread_ = std::thread(
+      [this, cpu, sockets = std::move(sockets)]() mutable { run(std::move(sockets), cpu); });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   pthread_setname_np(thread_.native_handle(), ("shard-" + std::to_string(id_)).c_str());
   return started.get();
@@ -52,8 +51,8 @@ void ShardThread::run(std::vector<FileDescriptor> sockets, std::optional<int> cp
   if (!serve_.get_future().get()) return;
   (*loop)->run();
   last_snapshot_ = (*loop)->snapshot();
-  // seq_cst, as in snapshot(): flag and request are two variables that each side writes one of and reads the other; one
-  // side sees the other's, so a request is answered here or withdrawn there.
+  // seq_cst, as in snapshot(): flag and request are two variables that each side writes one of and
+  // reads the other; one side sees the other's, so a request is answered here or withdrawn there.
   over_.store(true, std::memory_order_seq_cst);
   const std::unique_ptr<std::promise<ShardSnapshot>> request(
       node_.controls[id_]->snapshot_request.exchange(nullptr, std::memory_order_seq_cst));
@@ -75,14 +74,16 @@ ShardSnapshot ShardThread::snapshot() {
   ShardControl& control = *node_.controls[id_];
   auto request = std::make_unique<std::promise<ShardSnapshot>>();
   std::future<ShardSnapshot> answer = request->get_future();
-  // seq_cst: see run(). Nobody else asks at the same time (the server serialises), so the place is free.
+  // seq_cst: see run(). Nobody else asks at the same time (the server serialises), so the place is
+  // free.
   control.snapshot_request.store(request.release(), std::memory_order_seq_cst);
   control.wakeup.wake();
   if (!over_.load(std::memory_order_seq_cst) &&
       answer.wait_for(kSnapshotPatience) == std::future_status::ready) {
     return answer.get();
   }
-  // acq_rel: whoever gets the pointer out owns it; if it was the shard, the answer is about to come.
+  // acq_rel: whoever gets the pointer out owns it; if it was the shard, the answer is about to
+  // come.
   request.reset(control.snapshot_request.exchange(nullptr, std::memory_order_acq_rel));
   if (!request) return answer.get();
   // A shard that neither ended nor answers is stuck, and what it would say is not known.

@@ -13,8 +13,8 @@
 
 namespace stampede::net {
 
-// ShardThread is the thread that a shard lives on: it sets the shard up there, since a ring belongs to the thread that made
-// it, says how that went, and turns until the node ends.
+// ShardThread is the thread that a shard lives on: it sets the shard up there, since a ring belongs
+// to the thread that made it, says how that went, and turns until the node ends.
 //
 // Owns:      the thread.
 // Thread:    the server's; snapshot() any, one at a time.
@@ -26,7 +26,8 @@ class ShardThread {
   ShardThread(const ShardThread&) = delete;
   ShardThread& operator=(const ShardThread&) = delete;
 
-  // Returns when the shard is set up, or with what was in the way. It accepts nothing before release().
+  // Returns when the shard is set up, or with what was in the way. It accepts nothing before
+  // release().
   [[nodiscard]] Result<void> start(std::vector<FileDescriptor> sockets, std::optional<int> cpu);
   // True: serve. False: another shard could not be set up, end.
   void release(bool serve);

@@ -114,7 +114,8 @@ Result<SocketAddress> resolve(const std::string& host, uint16_t port) {
   const addrinfo* chosen = nullptr;
   for (const addrinfo* info = found; info != nullptr; info = info->ai_next) {
     if (info->ai_family != AF_INET && info->ai_family != AF_INET6) continue;
-    if (chosen == nullptr || (info->ai_family == AF_INET && chosen->ai_family == AF_INET6)) chosen = info;
+    if (chosen == nullptr || (info->ai_family == AF_INET && chosen->ai_family == AF_INET6))
+      chosen = info;
   }
   if (chosen == nullptr) return std::unexpected("'" + host + "' has no IPv4 or IPv6 address");
   SocketAddress address;
@@ -127,8 +128,9 @@ Result<SocketAddress> resolve(const std::string& host, uint16_t port) {
 Result<FileDescriptor> listen_on(const SocketAddress& address, const ListenOptions& options) {
   Result<FileDescriptor> fd = bound_socket(address, options.share_port);
   if (!fd) return fd;
-  // Both are inherited by accepted sockets. Without NODELAY a peer that delays its ACK stalls delivery by 40 ms. A bounded
-  // send buffer keeps a stalled reader's backlog in the broker, where it is counted (4 MB in the kernel otherwise).
+  // Both are inherited by accepted sockets. Without NODELAY a peer that delays its ACK stalls
+  // delivery by 40 ms. A bounded send buffer keeps a stalled reader's backlog in the broker, where
+  // it is counted (4 MB in the kernel otherwise).
   if (!set_option(fd->get(), IPPROTO_TCP, TCP_NODELAY, 1) ||
       (options.send_buffer_bytes > 0 &&
        !set_option(fd->get(), SOL_SOCKET, SO_SNDBUF, options.send_buffer_bytes))) {
@@ -158,7 +160,8 @@ Result<SocketAddress> local_address(int fd) {
 SocketAddress peer_address(int fd) noexcept {
   SocketAddress address;
   address.size = sizeof(address.storage);
-  if (getpeername(fd, reinterpret_cast<sockaddr*>(&address.storage), &address.size) != 0) address.size = 0;
+  if (getpeername(fd, reinterpret_cast<sockaddr*>(&address.storage), &address.size) != 0)
+    address.size = 0;
   return address;
 }
 

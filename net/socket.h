@@ -50,11 +50,13 @@ struct SocketAddress {
 
 struct ListenOptions {
   int send_buffer_bytes;  // SO_SNDBUF, inherited by connections; 0 leaves the kernel's autotuning
-  bool share_port;        // SO_REUSEPORT: one socket a shard, the kernel spreads connections over them
+  bool share_port;  // SO_REUSEPORT: one socket a shard, the kernel spreads connections over them
 };
 // A listening socket with TCP_NODELAY, which connections inherit too.
-[[nodiscard]] Result<FileDescriptor> listen_on(const SocketAddress& address, const ListenOptions& options);
-// An error if somebody listens there already. SO_REUSEPORT alone would let a second broker of the same user join in.
+[[nodiscard]] Result<FileDescriptor> listen_on(const SocketAddress& address,
+                                               const ListenOptions& options);
+// An error if somebody listens there already. SO_REUSEPORT alone would let a second broker of the
+// same user join in.
 [[nodiscard]] Result<void> check_port_is_free(const SocketAddress& address);
 
 [[nodiscard]] Result<SocketAddress> local_address(int fd);

@@ -3,7 +3,6 @@
 #include <liburing.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,6 +15,7 @@
 #include "net/buffer_ring.h"
 #include "net/cpus.h"
 #include "net/ring.h"
+#include "net/ring_error.h"
 
 namespace stampede::net {
 namespace {
@@ -25,11 +25,6 @@ std::optional<int> read_integer(const char* path) {
   int value = 0;
   if (file >> value) return value;
   return std::nullopt;
-}
-
-std::string kernel_release() {
-  utsname name = {};
-  return uname(&name) == 0 ? name.release : "unknown";
 }
 
 rlimit limit_of(__rlimit_resource resource) {
@@ -49,13 +44,13 @@ struct NeededOpcode {
 };
 
 constexpr NeededOpcode kNeededOpcodes[] = {
-    {IORING_OP_ACCEPT, "ACCEPT", "5.5"},   {IORING_OP_ASYNC_CANCEL, "ASYNC_CANCEL", "5.5"},
+    {IORING_OP_ACCEPT, "ACCEPT", "5.5"},     {IORING_OP_ASYNC_CANCEL, "ASYNC_CANCEL", "5.5"},
     {IORING_OP_POLL_ADD, "POLL_ADD", "5.1"}, {IORING_OP_RECV, "RECV", "5.6"},
-    {IORING_OP_SEND, "SEND", "5.6"},       {IORING_OP_SENDMSG, "SENDMSG", "5.3"},
+    {IORING_OP_SEND, "SEND", "5.6"},         {IORING_OP_SENDMSG, "SENDMSG", "5.3"},
 };
 
-SystemFinding check_kernel() {
-  SystemFinding finding = {"kernel", kernel_release(), Verdict::kOk, ""};
+SystemFinding check_kernel(const RingSurroundings& surroundings) {
+  SystemFinding finding = {"kernel", surroundings.kernel_release, Verdict::kOk, ""};
   const auto version = parse_kernel_version(finding.value);
   if (version && *version < kKernelFloor) {
     finding.verdict = Verdict::kFail;
@@ -64,10 +59,10 @@ SystemFinding check_kernel() {
   return finding;
 }
 
-SystemFinding check_disabled_sysctl() {
-  const auto disabled = read_integer("/proc/sys/kernel/io_uring_disabled");
-  SystemFinding finding = {"kernel.io_uring_disabled", disabled ? std::to_string(*disabled) : "absent",
-                           Verdict::kOk, ""};
+SystemFinding check_disabled_sysctl(const RingSurroundings& surroundings) {
+  const std::optional<int> disabled = surroundings.io_uring_disabled;
+  SystemFinding finding = {"kernel.io_uring_disabled",
+                           disabled ? std::to_string(*disabled) : "absent", Verdict::kOk, ""};
   // Whether 1 shuts us out depends on groups and capabilities; the ring that is tried next decides.
   if (disabled.value_or(0) != 0) {
     finding.verdict = Verdict::kWarn;
@@ -95,12 +90,14 @@ SystemFinding check_opcodes(Ring& ring) {
   return finding;
 }
 
-// Receives two octets through a buffer of the kernel's choice by a multishot receive; empty if it worked.
+// Receives two octets through a buffer of the kernel's choice by a multishot receive; empty if it
+// worked.
 std::string try_multishot_receive(Ring& ring) {
   auto buffers = BufferRing::create(ring, 8, 4096);
   if (!buffers) return buffers.error();
   std::array<int, 2> pair = {-1, -1};
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) != 0) return std::strerror(errno);
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) != 0)
+    return std::strerror(errno);
   io_uring_sqe* const sqe = ring.get_sqe();
   io_uring_prep_recv_multishot(sqe, pair[0], nullptr, 0, 0);
   sqe->flags |= IOSQE_BUFFER_SELECT;
@@ -135,9 +132,10 @@ void check_ring(std::vector<SystemFinding>& findings) {
   findings.push_back({"io_uring", "SINGLE_ISSUER DEFER_TASKRUN COOP_TASKRUN", Verdict::kOk, ""});
   findings.push_back(check_opcodes(**ring));
   const std::string problem = try_multishot_receive(**ring);
-  findings.push_back({"multishot receive", problem.empty() ? "works" : problem,
-                      problem.empty() ? Verdict::kOk : Verdict::kFail,
-                      problem.empty() ? "" : "Linux 6.0 or later has it, with provided buffer rings"});
+  findings.push_back(
+      {"multishot receive", problem.empty() ? "works" : problem,
+       problem.empty() ? Verdict::kOk : Verdict::kFail,
+       problem.empty() ? "" : "Linux 6.0 or later has it, with provided buffer rings"});
 }
 
 SystemFinding check_memlock() {
@@ -147,11 +145,14 @@ SystemFinding check_memlock() {
 
 SystemFinding check_nofile() {
   const rlimit limit = limit_of(RLIMIT_NOFILE);
-  SystemFinding finding = {"nofile", limit_text(limit.rlim_cur) + " (hard " + limit_text(limit.rlim_max) + ")",
-                           Verdict::kOk, ""};
+  SystemFinding finding = {
+      "nofile", limit_text(limit.rlim_cur) + " (hard " + limit_text(limit.rlim_max) + ")",
+      Verdict::kOk, ""};
   if (limit.rlim_max < 65536) {
     finding.verdict = Verdict::kWarn;
-    finding.hint = "each connection is a descriptor: LimitNOFILE=1048576 (systemd), --ulimit nofile=1048576 (docker)";
+    finding.hint =
+        "each connection is a descriptor: LimitNOFILE=1048576 (systemd), --ulimit nofile=1048576 "
+        "(docker)";
   }
   return finding;
 }
@@ -168,56 +169,37 @@ SystemFinding check_somaxconn() {
 
 SystemFinding check_cores() {
   const auto quota = cgroup_cpu_quota();
-  std::string value = std::to_string(usable_cores()) + " of " + std::to_string(usable_cpus().size());
+  std::string value =
+      std::to_string(usable_cores()) + " of " + std::to_string(usable_cpus().size());
   if (quota) value += " (cgroup quota " + std::to_string(*quota).substr(0, 4) + ")";
   SystemFinding finding = {"usable cores", value, Verdict::kOk, ""};
   if (quota && *quota < 1) {
     finding.verdict = Verdict::kWarn;
-    finding.hint = "with less than one CPU the shard is stopped for a part of every period; latency shows it";
+    finding.hint =
+        "with less than one CPU the shard is stopped for a part of every period; latency shows it";
   }
   return finding;
-}
-
-// Which set-up flag an EINVAL is about: tries without the younger ones.
-std::string find_missing_flag() {
-  struct Step {
-    unsigned flags;
-    const char* name;
-  };
-  const Step steps[] = {
-      {kRingSetupFlags & ~IORING_SETUP_DEFER_TASKRUN, "IORING_SETUP_DEFER_TASKRUN (Linux 6.1)"},
-      {IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_CLAMP,
-       "IORING_SETUP_SINGLE_ISSUER (Linux 6.0)"},
-      {IORING_SETUP_CLAMP, "IORING_SETUP_COOP_TASKRUN (Linux 5.19)"},
-  };
-  for (const Step& step : steps) {
-    io_uring ring = {};
-    io_uring_params params = {};
-    params.flags = step.flags;
-    params.cq_entries = 64;
-    if (io_uring_queue_init_params(8, &ring, &params) == 0) {
-      io_uring_queue_exit(&ring);
-      return step.name;
-    }
-  }
-  return "";
 }
 
 }  // namespace
 
 std::string_view to_string(Verdict verdict) {
   switch (verdict) {
-    case Verdict::kOk: return "OK";
-    case Verdict::kWarn: return "WARN";
-    case Verdict::kFail: return "FAIL";
+    case Verdict::kOk:
+      return "OK";
+    case Verdict::kWarn:
+      return "WARN";
+    case Verdict::kFail:
+      return "FAIL";
   }
   return "FAIL";
 }
 
 std::vector<SystemFinding> check_system() {
   std::vector<SystemFinding> findings;
-  findings.push_back(check_kernel());
-  findings.push_back(check_disabled_sysctl());
+  const RingSurroundings surroundings = read_ring_surroundings();
+  findings.push_back(check_kernel(surroundings));
+  findings.push_back(check_disabled_sysctl(surroundings));
   check_ring(findings);
   findings.push_back(check_memlock());
   findings.push_back(check_nofile());
@@ -251,44 +233,6 @@ std::optional<KernelVersion> parse_kernel_version(std::string_view release) {
   const auto minor = std::from_chars(major.ptr + 1, end, version.minor);
   if (minor.ec != std::errc()) return std::nullopt;
   return version;
-}
-
-RingSurroundings read_ring_surroundings() {
-  const rlim_t memlock = limit_of(RLIMIT_MEMLOCK).rlim_cur;
-  return {kernel_release(), read_integer("/proc/sys/kernel/io_uring_disabled"),
-          memlock == RLIM_INFINITY ? UINT64_MAX : memlock, find_missing_flag()};
-}
-
-std::string explain_ring_error(int error, const RingSurroundings& surroundings) {
-  const std::string kernel = "Linux " + surroundings.kernel_release;
-  const int disabled = surroundings.io_uring_disabled.value_or(0);
-  if (error == ENOSYS) {
-    return "this kernel (" + kernel + ") has no io_uring, or a filter hides it: Linux 6.1 or later is needed";
-  }
-  if (error == EPERM && disabled == 2) {
-    return "io_uring is switched off for all by sysctl kernel.io_uring_disabled=2: set it to 0, or to 1 "
-           "with the service's group in kernel.io_uring_group";
-  }
-  if (error == EPERM && disabled == 1) {
-    return "sysctl kernel.io_uring_disabled=1 keeps io_uring to CAP_SYS_ADMIN and to one group: set it to 0, "
-           "or add the service's user to the group named by kernel.io_uring_group";
-  }
-  if (error == EPERM || error == EACCES) {
-    return "io_uring is forbidden here, most likely by a seccomp filter: docker run --security-opt "
-           "seccomp=FILE with a profile that allows io_uring_setup, io_uring_enter and io_uring_register; "
-           "Kubernetes: a Localhost seccomp profile; systemd: SystemCallFilter=@system-service @aio "
-           "io_uring_setup io_uring_enter io_uring_register";
-  }
-  if (error == ENOMEM) {
-    const uint64_t limit = surroundings.memlock_bytes;
-    return "no memory for the ring, the memlock limit is " +
-           (limit == UINT64_MAX ? std::string("unlimited") : std::to_string(limit) + " bytes") +
-           ": raise it (systemd LimitMEMLOCK=infinity, docker --ulimit memlock=-1) or start fewer shards";
-  }
-  if (error == EINVAL && !surroundings.missing_flag.empty()) {
-    return "this kernel (" + kernel + ") lacks " + surroundings.missing_flag + ": Linux 6.1 or later is needed";
-  }
-  return "io_uring cannot be set up on " + kernel + ": " + std::strerror(error);
 }
 
 }  // namespace stampede::net

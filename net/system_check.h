@@ -1,5 +1,6 @@
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -18,9 +19,9 @@ struct SystemFinding {
   std::string hint;  // how to mend it; empty if it is fine
 };
 
-// What the broker needs of the machine and whether it is there. Tries the ring for real, so it takes some
-// milliseconds. With a kFail the broker cannot run: the program prints report() and exits with 78.
-// Thread: set-up only, the calling thread.
+// What the broker needs of the machine and whether it is there. Tries the ring for real, so it
+// takes some milliseconds. With a kFail the broker cannot run: the program prints report() and
+// exits with 78. Thread: set-up only, the calling thread.
 [[nodiscard]] std::vector<SystemFinding> check_system();
 [[nodiscard]] bool has_failure(const std::vector<SystemFinding>& findings);
 // One line a finding, hints below; without `all` only what is not fine.
@@ -34,16 +35,5 @@ struct KernelVersion {
 };
 inline constexpr KernelVersion kKernelFloor = {6, 1};
 [[nodiscard]] std::optional<KernelVersion> parse_kernel_version(std::string_view release);
-
-// What decides how a refused ring is to be explained.
-struct RingSurroundings {
-  std::string kernel_release;
-  std::optional<int> io_uring_disabled;  // sysctl kernel.io_uring_disabled, since Linux 6.6
-  uint64_t memlock_bytes;                // UINT64_MAX: no limit
-  std::string missing_flag;              // a set-up flag that this kernel refuses, with the kernel it came in
-};
-[[nodiscard]] RingSurroundings read_ring_surroundings();
-// The errno of a ring's set-up as cause and cure.
-[[nodiscard]] std::string explain_ring_error(int error, const RingSurroundings& surroundings);
 
 }  // namespace stampede::net

@@ -13,14 +13,17 @@ bool Wakeup::wake() noexcept {
 }
 
 void Wakeup::fence_after_publish() noexcept {
-  // seq_cst: the work published before must not be ordered behind the look at the flag (store, then load).
+  // seq_cst: the work published before must not be ordered behind the look at the flag (store, then
+  // load).
   std::atomic_thread_fence(std::memory_order_seq_cst);
 }
 
 bool Wakeup::wake_after_fence() noexcept {
-  // relaxed: the fence before it orders it; a plain load keeps the line shared while the thread is awake.
+  // relaxed: the fence before it orders it; a plain load keeps the line shared while the thread is
+  // awake.
   if (!sleeping_.load(std::memory_order_relaxed)) return false;
-  // relaxed: only decides which of several wakers pays for the write; the eventfd itself orders nothing we read.
+  // relaxed: only decides which of several wakers pays for the write; the eventfd itself orders
+  // nothing we read.
   if (!sleeping_.exchange(false, std::memory_order_relaxed)) return false;
   const uint64_t one = 1;
   // It can only fail with a counter that is full, and then it is readable already.
@@ -36,7 +39,8 @@ void Wakeup::prepare_sleep() noexcept {
 }
 
 void Wakeup::finish_sleep() noexcept {
-  // relaxed: a waker that still sees true writes once too often, which costs a turn and harms nothing.
+  // relaxed: a waker that still sees true writes once too often, which costs a turn and harms
+  // nothing.
   sleeping_.store(false, std::memory_order_relaxed);
 }
 

@@ -8,13 +8,15 @@
 
 namespace stampede::net {
 
-// Wakeup ends the sleep of one thread: a flag that says that it sleeps, and an eventfd that its ring (or poll) waits for. Who
-// has something for an awake thread pays a look at the flag and no system call.
+// Wakeup ends the sleep of one thread: a flag that says that it sleeps, and an eventfd that its
+// ring (or poll) waits for. Who has something for an awake thread pays a look at the flag and no
+// system call.
 //
 // The two sides must not miss each other. Each stores, fences, then loads what the other stored:
 //     waker:    publish the work;      seq_cst fence;  load the flag
 //     sleeper:  store the flag;        seq_cst fence;  look for work
-// Of two such fences one is first in the single total order, so either the waker sees the flag or the sleeper sees the work.
+// Of two such fences one is first in the single total order, so either the waker sees the flag or
+// the sleeper sees the work.
 //
 // Owns:      the eventfd.
 // Thread:    wake(), wake_after_fence(): any. The others: the sleeping thread.

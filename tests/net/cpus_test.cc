@@ -31,7 +31,8 @@ TEST(Cpus, ReadsCfsQuota) {
 
 TEST(Cpus, FindsItsCgroup) {
   constexpr std::string_view kVersion2 = "0::/system.slice/stampede.service\n";
-  constexpr std::string_view kVersion1 = "5:memory:/m\n3:cpuset:/s\n2:cpu,cpuacct:/docker/abc\n0::/\n";
+  constexpr std::string_view kVersion1 =
+      "5:memory:/m\n3:cpuset:/s\n2:cpu,cpuacct:/docker/abc\n0::/\n";
   EXPECT_EQ(parse_cgroup_path(kVersion2, ""), "/system.slice/stampede.service");
   EXPECT_EQ(parse_cgroup_path(kVersion2, "cpu"), std::nullopt);
   EXPECT_EQ(parse_cgroup_path(kVersion1, "cpu"), "/docker/abc");

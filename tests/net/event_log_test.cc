@@ -22,7 +22,8 @@ struct Lines {
   }
   void wait_for(size_t count) {
     std::unique_lock lock(mutex_);
-    EXPECT_TRUE(changed_.wait_for(lock, std::chrono::seconds(10), [&] { return lines_.size() >= count; }));
+    EXPECT_TRUE(
+        changed_.wait_for(lock, std::chrono::seconds(10), [&] { return lines_.size() >= count; }));
   }
 
   std::mutex held_;
@@ -32,8 +33,12 @@ struct Lines {
 };
 
 core::ClosedClient closed(uint64_t id, std::string_view detail = "") {
-  return {.id = id, .peer = "127.0.0.1:4000", .reason = core::CloseReason::kPeerClosed, .detail = detail,
-          .frames_received = 3, .pending_bytes = 17};
+  return {.id = id,
+          .peer = "127.0.0.1:4000",
+          .reason = core::CloseReason::kPeerClosed,
+          .detail = detail,
+          .frames_received = 3,
+          .pending_bytes = 17};
 }
 
 TEST(EventLog, WritesOneLineAClose) {
@@ -94,8 +99,9 @@ TEST(EventLog, DropsAndCountsWhileTheSinkIsStuck) {
     log.stop();
   }
   EXPECT_EQ(lines.lines_.size() - 1, kClosed - dropped);
-  EXPECT_NE(std::ranges::find(lines.lines_, "log_dropped lines=" + std::to_string(dropped) + " shard=0"),
-            lines.lines_.end());
+  EXPECT_NE(
+      std::ranges::find(lines.lines_, "log_dropped lines=" + std::to_string(dropped) + " shard=0"),
+      lines.lines_.end());
 }
 
 TEST(EventLog, RunsWithoutASink) {

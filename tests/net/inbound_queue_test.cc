@@ -17,7 +17,11 @@ TEST(InboundQueue, AgreesWithAPlainQueueWhileItGrowsAndWraps) {
     // The bias changes, so that it grows past its first size and empties again.
     const bool push = random() % 100 < (step / 20'000 % 2 == 0 ? 60u : 40u);
     if (push) {
-      queue.push({.handle = next, .length = next * 2, .error = 0, .buffer = 0, .kind = InboundItem::Kind::kOctets});
+      queue.push({.handle = next,
+                  .length = next * 2,
+                  .error = 0,
+                  .buffer = 0,
+                  .kind = InboundItem::Kind::kOctets});
       model.push_back(next++);
     } else if (!model.empty()) {
       ASSERT_FALSE(queue.is_empty());

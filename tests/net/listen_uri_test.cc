@@ -20,7 +20,8 @@ TEST(ListenUri, TakesWebSocketWithItsTwoUsualPaths) {
 }
 
 TEST(ListenUri, TakesAPathOfItsOwn) {
-  EXPECT_EQ(parse_listen_uri("ws://localhost:0/feed/v1")->paths, std::vector<std::string>{"/feed/v1"});
+  EXPECT_EQ(parse_listen_uri("ws://localhost:0/feed/v1")->paths,
+            std::vector<std::string>{"/feed/v1"});
   EXPECT_EQ(parse_listen_uri("ws://localhost:0/")->paths.size(), 2u);
 }
 

@@ -24,19 +24,23 @@ void prep_nop(Ring& ring, uint32_t number) {
 
 std::vector<uint32_t> reap_handles(Ring& ring, size_t max = SIZE_MAX) {
   std::vector<uint32_t> handles;
-  ring.reap(max, [&](const Completion& c) { handles.push_back(OpTag::decode(c.user_data).handle); });
+  ring.reap(max,
+            [&](const Completion& c) { handles.push_back(OpTag::decode(c.user_data).handle); });
   return handles;
 }
 
 TEST(OpTag, ComesBackFromUserData) {
-  const OpTag tag = OpTag::decode(OpTag{.op = Op::kCancel, .handle = 0xffff'fffe, .generation = 0xabcdef}.encode());
+  const OpTag tag = OpTag::decode(
+      OpTag{.op = Op::kCancel, .handle = 0xffff'fffe, .generation = 0xabcdef}.encode());
   EXPECT_EQ(tag.op, Op::kCancel);
   EXPECT_EQ(tag.handle, 0xffff'fffe);
   EXPECT_EQ(tag.generation, 0xabcdefu);
 }
 
 TEST(OpTag, CutsTheGenerationTo24Bits) {
-  EXPECT_EQ(OpTag::decode(OpTag{.op = Op::kSend, .handle = 1, .generation = 0x1000001}.encode()).generation, 1u);
+  EXPECT_EQ(OpTag::decode(OpTag{.op = Op::kSend, .handle = 1, .generation = 0x1000001}.encode())
+                .generation,
+            1u);
 }
 
 TEST(Ring, CompletesInOrder) {
@@ -73,7 +77,8 @@ TEST(Ring, LosesNothingWhenTheCompletionQueueOverflows) {
   std::set<uint32_t> seen;
   for (int turn = 0; turn < 1000 && seen.size() < kOperations; ++turn) {
     ring->submit();
-    for (const uint32_t handle : reap_handles(*ring)) EXPECT_TRUE(seen.insert(handle).second) << handle;
+    for (const uint32_t handle : reap_handles(*ring))
+      EXPECT_TRUE(seen.insert(handle).second) << handle;
   }
   EXPECT_EQ(seen.size(), kOperations);
 }
@@ -117,7 +122,8 @@ TEST(Ring, ABadOperationDoesNotHoldTheOthersBack) {
   prep_nop(*ring, 2);
   ring->submit();
   int failures = 0;
-  const size_t seen = ring->reap(SIZE_MAX, [&](const Completion& c) { failures += c.result == -EBADF; });
+  const size_t seen =
+      ring->reap(SIZE_MAX, [&](const Completion& c) { failures += c.result == -EBADF; });
   EXPECT_EQ(seen, 3u);
   EXPECT_EQ(failures, 1);
 }

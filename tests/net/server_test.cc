@@ -3,11 +3,14 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -23,13 +26,19 @@ constexpr int kPatienceMs = 10'000;
 // A blocking TCP client that speaks STOMP in plain text.
 class Peer {
  public:
-  explicit Peer(uint16_t port, int receive_buffer = 0) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  explicit Peer(uint16_t port, int receive_buffer = 0) : Peer() {
     if (receive_buffer > 0) {
       setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer));
     }
+    dial(port);
+  }
+  // Has its descriptor, and no connection before dial().
+  Peer() : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {}
+
+  void dial(uint16_t port) {
     const SocketAddress address = *resolve("127.0.0.1", port);
-    is_connected_ =
-        ::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.size) == 0;
+    is_connected_ = ::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address.storage),
+                              address.size) == 0;
   }
 
   void send(std::string_view frame, bool with_nul = true) {
@@ -39,7 +48,8 @@ class Peer {
               static_cast<ssize_t>(octets.size()));
   }
 
-  // The next frame without its NUL and without heart-beats before it; "<end>" at the end of the stream, "<reset>",
+  // The next frame without its NUL and without heart-beats before it; "<end>" at the end of the
+  // stream, "<reset>",
   // "<late>" if nothing came in time.
   std::string expect_frame() {
     while (true) {
@@ -105,9 +115,11 @@ std::string message_to(std::string_view destination, std::string_view body) {
 // A broker of as many shards as the parameter says, on a port of its own, with its log at hand.
 class ServerTest : public testing::TestWithParam<core::ShardId> {
  protected:
-  void start(const std::function<void(ServerOptions&)>& change = {}, core::Options core_options = {}) {
+  void start(const std::function<void(ServerOptions&)>& change = {},
+             core::Options core_options = {}) {
     ServerOptions options;
-    options.listeners = {*parse_listen_uri("stomp://127.0.0.1:0"), *parse_listen_uri("ws://127.0.0.1:0")};
+    options.listeners = {*parse_listen_uri("stomp://127.0.0.1:0"),
+                         *parse_listen_uri("ws://127.0.0.1:0")};
     options.shards = GetParam();
     options.log = [this](LogLevel, std::string_view line) {
       const std::lock_guard lock(mutex_);
@@ -128,6 +140,7 @@ class ServerTest : public testing::TestWithParam<core::ShardId> {
       sum.tables.subscriptions += one.tables.subscriptions;
       sum.net.connections += one.net.connections;
       sum.net.connections_accepted += one.net.connections_accepted;
+      sum.net.accept_pauses += one.net.accept_pauses;
       sum.net.connections_refused += one.net.connections_refused;
       sum.net.buffers_exhausted += one.net.buffers_exhausted;
       sum.net.inbound_waiting += one.net.inbound_waiting;
@@ -147,6 +160,32 @@ class ServerTest : public testing::TestWithParam<core::ShardId> {
     const std::lock_guard lock(mutex_);
     return static_cast<size_t>(std::ranges::count_if(
         lines_, [&](const std::string& line) { return line.find(text) != std::string::npos; }));
+  }
+
+  [[noreturn]] void wait_for_descriptors_and_exit() {
+    // Before the start: the kernel notes the limit when an accept is armed.
+    const rlimit limit = {.rlim_cur = 128, .rlim_max = 128};
+    EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    start();
+    std::vector<std::unique_ptr<Peer>> peers;
+    for (int i = 0; i < 8; ++i) peers.push_back(std::make_unique<Peer>());
+    std::vector<FileDescriptor> fillers;
+    while (fillers.empty() || fillers.back().is_open()) fillers.emplace_back(dup(0));
+    for (auto& peer : peers) {
+      peer->dial(port_);
+      EXPECT_TRUE(peer->is_connected());
+    }
+    // The log tells. A snapshot would not do here: checking the type of its future UBSan wants
+    // descriptors.
+    EXPECT_TRUE(wait_until([&] { return lines_with("accept paused") > 0; }));
+    EXPECT_EQ(server_->connections(), 0u);
+    fillers.clear();
+    for (auto& peer : peers) peer->connect();
+    EXPECT_GT(total().net.accept_pauses, 0u);
+    // One line a second and shard, however often it paused.
+    EXPECT_LE(lines_with("accept paused"), GetParam());
+    server_.reset();
+    std::exit(HasFailure() ? 1 : 0);
   }
 
   std::mutex mutex_;
@@ -186,7 +225,8 @@ TEST_P(ServerTest, DeliversLargeBodiesInOrderToASlowReader) {
   constexpr int kMessages = 64;
   std::thread publishing([&] {
     for (int i = 0; i < kMessages; ++i) {
-      publisher.send(message_to("/topic/large", std::string(100'000, static_cast<char>('a' + i % 26))));
+      publisher.send(
+          message_to("/topic/large", std::string(100'000, static_cast<char>('a' + i % 26))));
     }
   });
   for (int i = 0; i < kMessages; ++i) {
@@ -307,6 +347,12 @@ TEST_P(ServerTest, RefusesOnePastTheLimitOfAnAddress) {
   third.connect();
 }
 
+TEST_P(ServerTest, WaitsForDescriptorsAndGoesOn) {
+  // In a process of its own: its limit goes down for good.
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(wait_for_descriptors_and_exit(), testing::ExitedWithCode(0), "");
+}
+
 TEST_P(ServerTest, DrainsWhatClientsStillHaveToGet) {
   start();
   Peer subscriber(port_);
@@ -315,7 +361,8 @@ TEST_P(ServerTest, DrainsWhatClientsStillHaveToGet) {
   Peer publisher(port_);
   publisher.connect();
   for (int i = 0; i < 200; ++i) publisher.send(message_to("/topic/d", std::to_string(i)));
-  publisher.send(message_to("/topic/d", "last") + '\0' + "SEND\ndestination:/topic/d\nreceipt:r\n\nreceipted");
+  publisher.send(message_to("/topic/d", "last") + '\0' +
+                 "SEND\ndestination:/topic/d\nreceipt:r\n\nreceipted");
   ASSERT_EQ(publisher.expect_command(), "RECEIPT");
   server_->drain(kPatienceMs);
   for (int i = 0; i < 200; ++i) ASSERT_EQ(subscriber.expect_body(), std::to_string(i));

@@ -18,14 +18,16 @@ int option(int fd, int level, int name) {
 }
 
 FileDescriptor listen_on_loopback(uint16_t port, bool share_port) {
-  auto fd = listen_on(*resolve("127.0.0.1", port), {.send_buffer_bytes = kSendBuffer, .share_port = share_port});
+  auto fd = listen_on(*resolve("127.0.0.1", port),
+                      {.send_buffer_bytes = kSendBuffer, .share_port = share_port});
   EXPECT_TRUE(fd.has_value()) << fd.error();
   return std::move(*fd);
 }
 
 FileDescriptor connect_to(const SocketAddress& address) {
   FileDescriptor fd(socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  EXPECT_EQ(connect(fd.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.size), 0);
+  EXPECT_EQ(connect(fd.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.size),
+            0);
   return fd;
 }
 

@@ -5,15 +5,21 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "net/ring_error.h"
+
 namespace stampede::net {
 namespace {
 
 RingSurroundings surroundings(std::optional<int> disabled = 0, uint64_t memlock = 65536) {
-  return {.kernel_release = "5.10.0-9-amd64", .io_uring_disabled = disabled, .memlock_bytes = memlock,
+  return {.kernel_release = "5.10.0-9-amd64",
+          .io_uring_disabled = disabled,
+          .memlock_bytes = memlock,
           .missing_flag = "IORING_SETUP_DEFER_TASKRUN (Linux 6.1)"};
 }
 
-bool says(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+bool says(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
 
 TEST(SystemCheck, ReadsKernelVersions) {
   EXPECT_EQ(parse_kernel_version("6.1.0-18-amd64"), (KernelVersion{6, 1}));
@@ -52,7 +58,8 @@ TEST(SystemCheck, ShowsTheMemlockLimit) {
 }
 
 TEST(SystemCheck, NamesTheMissingFlag) {
-  EXPECT_TRUE(says(explain_ring_error(EINVAL, surroundings()), "IORING_SETUP_DEFER_TASKRUN (Linux 6.1)"));
+  EXPECT_TRUE(
+      says(explain_ring_error(EINVAL, surroundings()), "IORING_SETUP_DEFER_TASKRUN (Linux 6.1)"));
 }
 
 TEST(SystemCheck, FindsThisMachineGoodEnoughForTheTests) {
@@ -61,7 +68,8 @@ TEST(SystemCheck, FindsThisMachineGoodEnoughForTheTests) {
   const auto names = [&](std::string_view name) {
     return std::ranges::any_of(findings, [&](const SystemFinding& f) { return f.name == name; });
   };
-  for (const char* name : {"kernel", "io_uring", "io_uring opcodes", "multishot receive", "memlock", "nofile"}) {
+  for (const char* name :
+       {"kernel", "io_uring", "io_uring opcodes", "multishot receive", "memlock", "nofile"}) {
     EXPECT_TRUE(names(name)) << name;
   }
 }

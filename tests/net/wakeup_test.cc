@@ -33,8 +33,9 @@ TEST(Wakeup, EndsASleepOnce) {
   EXPECT_FALSE(is_readable(wakeup, 0));
 }
 
-// Promise: what is published before wake() is seen by the sleeper, however the two are timed; no wake-up is lost.
-// The numbers check themselves, and a sleeper that is not woken runs into a timeout, which fails the test.
+// Promise: what is published before wake() is seen by the sleeper, however the two are timed; no
+// wake-up is lost. The numbers check themselves, and a sleeper that is not woken runs into a
+// timeout, which fails the test.
 TEST(Wakeup, IsNeverMissed) {
   constexpr uint64_t kNumbers = 200'000;
   Wakeup wakeup;
