@@ -17,6 +17,10 @@ namespace {
 // "Heart-beating").
 Millis heart_beat_margin(Millis interval) { return interval / 10 + 2 * TimerWheel::kTickMs; }
 
+// How much of what was held is taken at once: about what a receive brings, so that a publisher who
+// still runs ahead is noticed soon.
+constexpr size_t kHeldPieceBytes = 4096;
+
 }  // namespace
 
 Client::Client(ShardState& shard, const Endpoint& endpoint, ClientRef ref, uint64_t id,
@@ -62,6 +66,37 @@ void Client::receive(std::span<const uint8_t> octets, Millis now) {
   last_received_ = now;
   shard_.metrics.bytes_received += octets.size();
   if (!is_open()) return;
+  if (is_paused) {
+    hold(octets);
+  } else {
+    receive_open(octets, now);
+  }
+}
+
+// What comes between the decision to pause and its effect in the kernel. That is bounded by the
+// shard's receive buffers.
+void Client::hold(std::span<const uint8_t> octets) {
+  if (held_ == nullptr) held_ = std::make_unique<std::string>();
+  held_->append(reinterpret_cast<const char*>(octets.data()), octets.size());
+}
+
+bool Client::take_held(Millis now) {
+  is_paused = false;
+  if (held_ != nullptr) {
+    const std::unique_ptr<std::string> held = std::move(held_);
+    const size_t size = std::min(held->size(), kHeldPieceBytes);
+    const auto* octets = reinterpret_cast<const uint8_t*>(held->data());
+    receive_open({octets, size}, now);
+    if (is_open() && size < held->size()) hold({octets + size, held->size() - size});
+  }
+  if (!is_open()) return true;
+  if (held_ != nullptr) is_paused = true;
+  if (is_paused) return false;
+  if (std::exchange(has_held_end_, false)) on_peer_ended(now);
+  return true;
+}
+
+void Client::receive_open(std::span<const uint8_t> octets, Millis now) {
   if (phase_ == ClientPhase::kHandshake) {
     receive_handshake(octets, now);
     if (phase_ == ClientPhase::kHandshake || octets.empty() || !is_open()) return;
@@ -93,6 +128,11 @@ void Client::receive_handshake(std::span<const uint8_t>& octets, Millis now) {
 
 void Client::receive_websocket(std::span<const uint8_t> octets, Millis now) {
   while (is_open()) {
+    if (is_paused) {
+      // Kept even if empty: the decoder may hold octets that it took already.
+      hold(octets);
+      return;
+    }
     const proto::WsEvent event =
         websocket_.next(octets, shard_.websocket_limits(), shard_.websocket_contexts);
     switch (event.kind) {
@@ -173,6 +213,10 @@ void Client::on_connected(proto::StompVersion version, Millis now) {
 }
 
 void Client::on_peer_ended(Millis now) {
+  if (held_ != nullptr && !is_closing()) {
+    has_held_end_ = true;
+    return;
+  }
   has_peer_ended_ = true;
   if (phase_ == ClientPhase::kLingering || phase_ == ClientPhase::kHandshake) {
     abort(CloseReason::kPeerClosed, "end of stream");
@@ -221,6 +265,7 @@ void Client::begin_closing(CloseReason reason, std::string_view detail, Unsent u
   shard_.on_closing(*this, reason, detail, peer_, frames_received_);
   end_all_subscriptions(unsent);
   upgrade_.reset();
+  held_.reset();
   phase_ = ClientPhase::kFlushing;
   phase_since_ = shard_.now();
   is_draining_ = false;

@@ -54,6 +54,9 @@ class Client {
   // -- The way in (client.cc).
   void receive(std::span<const uint8_t> octets, Millis now);
 
+  // Takes some of what arrived while it was paused; true if all of it, and it is not paused again.
+  [[nodiscard]] bool take_held(Millis now);
+
   // -- Answering. Private octets, framed for the transport.
   // One STOMP frame, or a heart-beat's end of line.
   void send_stomp(std::string_view frame);
@@ -124,11 +127,15 @@ class Client {
     return *static_cast<ClientTimer&>(timer).client;
   }
   bool is_ready = false;
-  bool is_paused = false;      // receive: see ShardState::hold_back
-  bool is_pause_told = false;  // net knows is_paused as it is
+  // See ShardState::hold_back.
+  Millis held_until = 0;
+  bool is_paused = false;     // takes no octets
+  bool is_held_back = false;  // on the shard's list of those
   bool is_abort_told = false;
 
  private:
+  void receive_open(std::span<const uint8_t> octets, Millis now);
+  void hold(std::span<const uint8_t> octets);
   void receive_handshake(std::span<const uint8_t>& octets, Millis now);
   void receive_websocket(std::span<const uint8_t> octets, Millis now);
   void receive_stomp(std::span<const uint8_t> octets, Millis now);
@@ -153,6 +160,7 @@ class Client {
   PendingCursors in_flight_;
   Outbox outbox_;
   std::unique_ptr<std::string> farewell_;
+  std::unique_ptr<std::string> held_;  // octets that arrived while paused
   std::unique_ptr<proto::HttpUpgrade> upgrade_;
   proto::StompParser parser_;
   proto::WsDecoder websocket_;
@@ -170,6 +178,7 @@ class Client {
   bool is_binary_ = false;  // the first data came in a binary message: answers go the same way
   bool is_sending_ = false;
   bool has_peer_ended_ = false;
+  bool has_held_end_ = false;  // the peer ended behind the held octets
   bool is_draining_ = false;
 };
 

@@ -17,6 +17,7 @@ enum class EnvelopeKind : uint8_t {
   kAddPattern,      // home -> every owner: name, token
   kRemovePattern,   // home -> every owner: name
   kInterestLive,    // owner -> home: token
+  kHoldBack,        // home of readers -> home of a publisher: client, that runs ahead of them
 };
 
 // Envelope is what crosses shards, at most one line of cache.

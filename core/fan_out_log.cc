@@ -115,10 +115,27 @@ void FanOutLog::stand(Cursor& cursor, Chunk& chunk, uint32_t offset) {
   cursor.chunk = &chunk;
   cursor.offset = offset;
   chunk.standing.push_back(cursor);
+  ++chunk.standing_count;
+}
+
+void FanOutLog::leave_chunk(Cursor& cursor) {
+  cursor.chunk->standing.remove(cursor);
+  --cursor.chunk->standing_count;
+  cursor.chunk = nullptr;
+}
+
+bool FanOutLog::most_lag_by(size_t lead) const {
+  if (bytes() <= lead) return false;
+  uint32_t lagging = 0;
+  for (const Chunk* chunk = front_; chunk->base + chunk->size + lead < end_; chunk = chunk->next) {
+    lagging += chunk->standing_count;
+  }
+  return lagging > cursors_ / 2;
 }
 
 void FanOutLog::attach(Cursor& cursor) {
   cursor.log = this;
+  ++cursors_;
   caught_up_.push_back(cursor);
 }
 
@@ -127,11 +144,11 @@ void FanOutLog::detach(Cursor& cursor) {
   if (cursor.is_caught_up()) {
     caught_up_.remove(cursor);
   } else {
-    cursor.chunk->standing.remove(cursor);
-    cursor.chunk = nullptr;
+    leave_chunk(cursor);
     collect();
   }
   cursor.log = nullptr;
+  --cursors_;
 }
 
 size_t FanOutLog::begin_flight(Cursor& cursor, std::span<SendSpan> spans, size_t bytes_max,
@@ -174,10 +191,9 @@ bool FanOutLog::end_flight(Cursor& cursor) {
     offset = 0;
   }
   cursor.flight_chunk = nullptr;
-  cursor.chunk->standing.remove(cursor);
+  leave_chunk(cursor);
   const bool is_at_end = chunk->next == nullptr && offset == chunk->size;
   if (is_at_end) {
-    cursor.chunk = nullptr;
     caught_up_.push_back(cursor);
   } else {
     stand(cursor, *chunk, offset);

@@ -50,6 +50,7 @@ struct Chunk {
   uint64_t base = 0;           // position of the first octet in the log
   uint32_t size = 0;
   uint32_t capacity = 0;
+  uint32_t standing_count = 0;  // how long `standing` is
   uint8_t size_class = 0;
   bool continues = false;  // its last frame ends in the next chunk, so no send may end here
 };
@@ -133,6 +134,9 @@ class FanOutLog {
   [[nodiscard]] size_t lag(const Cursor& cursor) const {
     return cursor.is_caught_up() ? 0 : end_ - (cursor.chunk->base + cursor.offset);
   }
+  // True if most of the cursors stand more than `lead` octets behind the end, give or take a chunk.
+  // O(chunks), and there are few: who lags by more than a bound is cut off.
+  [[nodiscard]] bool most_lag_by(size_t lead) const;
   // Counts the chunks begun; who polices lag looks when it changed.
   [[nodiscard]] uint32_t chunks_begun() const { return chunks_begun_; }
   // The cursors that lag most; null if there are none.
@@ -143,6 +147,7 @@ class FanOutLog {
  private:
   void push_chunk(Chunk* chunk);
   void stand(Cursor& cursor, Chunk& chunk, uint32_t offset);
+  void leave_chunk(Cursor& cursor);
   // Frees chunks from the front while nobody stands in them.
   void collect();
 
@@ -151,6 +156,7 @@ class FanOutLog {
   Chunk* back_ = nullptr;
   StandingCursors caught_up_;
   uint64_t end_ = 0;  // position behind the last octet
+  uint32_t cursors_ = 0;
   uint32_t chunks_begun_ = 0;
   uint8_t size_class_ = 0;
 };

@@ -97,6 +97,7 @@ Message* Message::create(const Content& content, uint64_t destination_hash) {
                            content.body.size() + 1;
 
   auto* message = new (::operator new(sizeof(Message) + text_size)) Message;
+  message->origin_ = content.origin;
   message->destination_hash_ = destination_hash;
   message->destination_size_ = static_cast<uint32_t>(content.destination.size());
   message->client_id_size_ = static_cast<uint32_t>(content.message_id.size());

@@ -7,10 +7,17 @@
 #include <string>
 #include <string_view>
 
+#include "core/shard_types.h"
 #include "proto/stomp_frame.h"
 #include "proto/stomp_types.h"
 
 namespace stampede::core {
+
+// The client that sent a message.
+struct MessageOrigin {
+  ShardId shard = 0;
+  ClientRef client = {};
+};
 
 // Message is published content: destination, headers and body of one SEND, in one allocation.
 //
@@ -27,6 +34,7 @@ class Message {
     std::string_view message_id;  // the client's own; empty if it gave none
     std::span<const proto::StompHeader> headers;
     std::span<const uint8_t> body;
+    MessageOrigin origin;  // who sent it
   };
 
   // Copies `content` but for the headers that are not the subscribers' business (receipt,
@@ -40,6 +48,7 @@ class Message {
   // Requires: the only reference is the caller's.
   void set_number(uint64_t sequence, std::string_view made_id);
 
+  [[nodiscard]] const MessageOrigin& origin() const { return origin_; }
   [[nodiscard]] uint64_t destination_hash() const { return destination_hash_; }
   [[nodiscard]] uint64_t sequence() const { return sequence_; }
   [[nodiscard]] std::string_view destination() const { return {text(), destination_size_}; }
@@ -76,6 +85,7 @@ class Message {
   uint32_t destination_size_ = 0;
   uint64_t destination_hash_ = 0;
   uint64_t sequence_ = 0;
+  MessageOrigin origin_;
   uint32_t client_id_size_ = 0;
   uint32_t headers_size_ = 0;
   uint32_t body_size_ = 0;

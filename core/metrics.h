@@ -25,6 +25,7 @@ struct ShardMetrics {
   uint64_t headers_unexpressible = 0;   // left out: the subscriber's version has no escape for them
   uint64_t destinations_forgotten = 0;  // evicted at --max-destinations
   uint64_t mailbox_overflows = 0;       // envelopes that had to wait outside of a full mailbox
+  uint64_t publishers_held_back = 0;    // times that a publisher was not read from for a while
   uint64_t errors_sent = 0;
 };
 

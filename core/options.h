@@ -50,6 +50,9 @@ struct Options {
   // begins a chunk, which is every 64 KiB at the latest.
   size_t slow_consumer_bytes = 1024 * 1024;
   int64_t slow_consumer_after_ms = 10'000;
+  // If most readers of a topic lag by so much, its publishers are not read from for a while: then
+  // it is they who are too fast, not the readers too slow.
+  size_t publisher_lead_bytes_max = 256 * 1024;
   size_t send_bytes_max = 64 * 1024;  // one send; 90 % of the gain of batching is there at 32 KiB
 
   // -- Duplicates.

@@ -15,6 +15,7 @@ class ReadyList {
   void mark(Client& client) {
     if (client.is_ready) return;
     client.is_ready = true;
+    ++size_;
     clients_.push_back(client);
   }
   // A client with a send in flight is marked when that is complete.
@@ -30,17 +31,22 @@ class ReadyList {
   void remove(Client& client) {
     if (!client.is_ready) return;
     client.is_ready = false;
+    --size_;
     clients_.remove(client);
   }
   [[nodiscard]] Client* pop() {
     Client* client = clients_.pop_front();
-    if (client != nullptr) client->is_ready = false;
+    if (client == nullptr) return nullptr;
+    client->is_ready = false;
+    --size_;
     return client;
   }
   [[nodiscard]] bool empty() const { return clients_.empty(); }
+  [[nodiscard]] size_t size() const { return size_; }
 
  private:
   IntrusiveList<Client, &Client::ready_link> clients_;
+  size_t size_ = 0;
 };
 
 }  // namespace stampede::core

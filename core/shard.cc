@@ -38,6 +38,8 @@ Client* Shard::next_receive_change() { return state_->next_receive_change(); }
 
 bool Shard::has_ready() const { return !state_->ready.empty(); }
 
+size_t Shard::ready_count() const { return state_->ready.size(); }
+
 Client* Shard::next_flush(std::span<SendSpan> spans, FlushPlan& plan, Millis now) {
   state_->set_now(now);
   Client* client = state_->ready.pop();

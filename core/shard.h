@@ -91,6 +91,7 @@ class Shard {
 
   // -- Flushing. A client is in the ready list at most once, and never while a send is in flight.
   [[nodiscard]] bool has_ready() const;
+  [[nodiscard]] size_t ready_count() const;
   // Takes one client off the ready list and says what to do with it. Null: none is ready. `spans`
   // should have room for kSendSpansMax. After kSend and kShutdownWrite the client has an operation
   // in flight until sent(); kAbort is told once.

@@ -12,6 +12,8 @@ namespace stampede::core {
 namespace {
 
 constexpr Millis kHousekeepingMs = 1'000;
+// What readers get to catch up before their publisher is listened to again.
+constexpr Millis kHoldBackMs = 5;
 
 proto::StompLimits stomp_limits(const Options& options, size_t frame_bytes_max) {
   return {.frame_bytes_max = frame_bytes_max,
@@ -133,7 +135,7 @@ void ShardState::publish(Message* message, Client& client, uint32_t ticket, Mill
                  .client = client.ref(),
                  .message = message});
   }
-  if (is_pressed(owner)) hold_back(client);
+  if (is_pressed(owner)) hold_back(client, 0);
 }
 
 void ShardState::publish_owned(Message* message, Millis now) {
@@ -143,8 +145,19 @@ void ShardState::publish_owned(Message* message, Millis now) {
     post(static_cast<ShardId>(std::countr_zero(left)),
          {.kind = EnvelopeKind::kDeliver, .message = message});
   }
-  if ((verdict.interested >> id_ & 1) != 0) topics.deliver(*message, id_);
+  if ((verdict.interested >> id_ & 1) != 0) deliver(*message, id_);
   message->drop_reference();
+}
+
+void ShardState::deliver(Message& message, ShardId owner) {
+  topics.deliver(message, owner);
+  if (!topics.take_overrun()) return;
+  const MessageOrigin& origin = message.origin();
+  if (origin.shard != id_) {
+    post(origin.shard, {.kind = EnvelopeKind::kHoldBack, .client = origin.client});
+  } else if (Client* client = find(origin.client)) {
+    hold_back(*client, now_ + kHoldBackMs);
+  }
 }
 
 void ShardState::complete(ClientRef ref, uint32_t ticket) {
@@ -266,7 +279,7 @@ void ShardState::on_envelope(Envelope& envelope, Millis now) {
       }
       break;
     case EnvelopeKind::kDeliver:
-      topics.deliver(*envelope.message, from);
+      deliver(*envelope.message, from);
       envelope.message->drop_reference();
       break;
     case EnvelopeKind::kPublished:
@@ -288,6 +301,9 @@ void ShardState::on_envelope(Envelope& envelope, Millis now) {
       break;
     case EnvelopeKind::kInterestLive:
       on_interest_live(envelope.token, from);
+      break;
+    case EnvelopeKind::kHoldBack:
+      if (Client* client = find(envelope.client)) hold_back(*client, now + kHoldBackMs);
       break;
   }
 }
@@ -316,30 +332,49 @@ bool ShardState::has_mail() const {
 
 bool ShardState::has_overflow() const { return !held_back_.empty() || mailboxes_.is_pressed(id_); }
 
-// -- Backpressure. A full mailbox is followed by not reading from the publishers that feed it; a
-// shard whose own mailboxes are full presses on those that publish through it.
+// -- Backpressure. Publishers are not read from while a mailbox on their way is full (a shard whose
+// own mailboxes are full presses on those that publish through it), and for a few milliseconds when
+// most of their readers lag.
 
 bool ShardState::is_pressed(ShardId owner) const {
   return mailboxes_.is_pressed(owner) || (owner != id_ && mailboxes_.at(id_, owner).is_congested());
 }
 
-void ShardState::hold_back(Client& client) {
-  if (client.is_paused || client.is_closing()) return;
+bool ShardState::is_any_pressed() const {
+  for (ShardId owner = 0; owner < shard_count_; ++owner) {
+    if (is_pressed(owner)) return true;
+  }
+  return false;
+}
+
+void ShardState::hold_back(Client& client, Millis until) {
+  if (client.is_closing()) return;
+  client.held_until = std::max(client.held_until, until);
   client.is_paused = true;
+  if (client.is_held_back) return;
+  client.is_held_back = true;
+  ++metrics.publishers_held_back;
   held_back_.push_back(client.ref());
   receive_changes_.push_back(client.ref());
 }
 
 void ShardState::release_held_back() {
-  for (ShardId owner = 0; owner < shard_count_; ++owner) {
-    if (is_pressed(owner)) return;
-  }
+  const bool is_pressed = is_any_pressed();
   for (const ClientRef ref : std::exchange(held_back_, {})) {
     Client* client = find(ref);
     if (client == nullptr) continue;
+    // A client that is closing drains its input, whoever it fed.
+    if (!client->is_closing()) {
+      if (is_pressed || now_ < client->held_until || !client->take_held(now_)) {
+        held_back_.push_back(ref);
+        continue;
+      }
+    }
     client->is_paused = false;
+    client->is_held_back = false;
     receive_changes_.push_back(ref);
   }
+  settle();
 }
 
 Client* ShardState::next_receive_change() {

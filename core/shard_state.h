@@ -116,9 +116,11 @@ class ShardState {
   void publish_owned(Message* message, Millis now);
   void on_interest_live(uint64_t token, ShardId owner);
   void complete(ClientRef client, uint32_t ticket);
-  void hold_back(Client& client);
+  void deliver(Message& message, ShardId owner);
+  void hold_back(Client& client, Millis until);
   void release_held_back();
   [[nodiscard]] bool is_pressed(ShardId owner) const;
+  [[nodiscard]] bool is_any_pressed() const;
 
   const ShardId id_;
   const ShardId shard_count_;

@@ -117,6 +117,7 @@ void Topics::detach(Subscription& subscription) {
 
 void Topics::remove_group(Group& group) {
   Topic& topic = group.topic;
+  topic.lagging -= group.lagging;
   topic.groups.remove(group);
   groups_.erase(groups_.find(GroupKey{&topic, group.id, group.variant, group.has_id}));
   if (!topic.groups.empty()) return;
@@ -150,6 +151,7 @@ void Topics::deliver(Message& message, ShardId owner) {
     for (Group* group = topic.groups.front(); group != nullptr; group = group->in_topic.next) {
       if (group->live > 0) append(*group, message);
     }
+    if (topic.lagging > topic.live / 2) is_overrun_ = true;
   };
   const auto found = exact_.find(message.destination(), message.destination_hash());
   if (found != exact_.end()) append_to(*found->second);
@@ -186,9 +188,17 @@ void Topics::append(Group& group, Message& message) {
   if (is_referenced) log.append_body(message);
 
   ++metrics_.messages_appended;
+  note_lag(group);
   if (log.chunks_begun() != chunks_before) {
     police(group, copied_bytes + (is_referenced ? body.size() : 0));
   }
+}
+
+void Topics::note_lag(Group& group) {
+  const uint32_t lagging =
+      group.log.most_lag_by(options_.publisher_lead_bytes_max) ? group.live : 0;
+  group.topic.lagging += lagging - group.lagging;
+  group.lagging = lagging;
 }
 
 // Lag is looked at when a chunk begins: then the cursors in the front chunk are those that lag

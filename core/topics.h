@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <tsl/robin_map.h>
@@ -34,6 +35,7 @@ struct Group {
   const std::string prefix;  // "MESSAGE\nsubscription:<id, escaped>\n"
   ListLink<Group> in_topic;
   uint32_t live = 0;      // subscriptions
+  uint32_t lagging = 0;   // `live` if most of them lagged at the last append, else 0
   uint32_t attached = 0;  // cursors: live ones, and ended ones whose send is still in flight
   const WireVariant variant;
   const bool has_id;
@@ -44,7 +46,8 @@ struct Group {
 struct Topic {
   std::string name;
   bool is_pattern = false;
-  uint32_t live = 0;  // subscriptions over all groups
+  uint32_t live = 0;     // subscriptions over all groups
+  uint32_t lagging = 0;  // sum of its groups'
   uint64_t interest_token =
       0;  // the announcement of our interest (ShardState::announce); 0: none was made
   // Owners that confirmed it, one bit each. What another owner sends was meant for an earlier
@@ -85,6 +88,10 @@ class Topics {
   [[nodiscard]] bool has_lagging() const { return !lagging_.empty(); }
   [[nodiscard]] std::vector<ClientRef> take_lagging();
 
+  // True once after a message was delivered to a topic most of whose readers lag: then it is the
+  // publishers who are too fast.
+  [[nodiscard]] bool take_overrun() { return std::exchange(is_overrun_, false); }
+
   void count_tables(ShardTables& tables) const;
 
  private:
@@ -114,6 +121,7 @@ class Topics {
   void remove_group(Group& group);
   [[nodiscard]] const std::vector<Topic*>& matching_patterns(std::string_view destination);
   void append(Group& group, Message& message);
+  void note_lag(Group& group);
   void police(Group& group, size_t newest_bytes);
 
   // Attackers may send to any number of names; what is remembered about them is bounded.
@@ -135,6 +143,7 @@ class Topics {
   uint64_t attached_ = 0;
   uint64_t live_ = 0;
   std::vector<ClientRef> lagging_;
+  bool is_overrun_ = false;
 };
 
 }  // namespace stampede::core

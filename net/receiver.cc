@@ -96,7 +96,7 @@ void Receiver::push_end(uint32_t handle, InboundItem::Kind kind, int error) noex
   queue_.push({.handle = handle, .length = 0, .error = error, .buffer = 0, .kind = kind});
 }
 
-void Receiver::take_in(size_t budget, core::Millis now) noexcept {
+size_t Receiver::take_in(size_t budget, core::Millis now) noexcept {
   size_t used = 0;
   while (used < budget && !queue_.is_empty()) {
     const InboundItem item = queue_.pop();
@@ -107,6 +107,7 @@ void Receiver::take_in(size_t budget, core::Millis now) noexcept {
   }
   buffers_.publish();
   rearm_starved();
+  return std::min(used, budget);
 }
 
 void Receiver::hand_over(const InboundItem& item, core::Millis now) noexcept {

@@ -39,8 +39,9 @@ class Receiver {
   // A send failed: told to the core behind what was received before.
   void on_send_failed(uint32_t handle, int error) noexcept;
 
-  // Hands queued octets to the core until `budget` octets are used up or nothing is left.
-  void take_in(size_t budget, core::Millis now) noexcept;
+  // Hands queued octets to the core until `budget` octets are used up or nothing is left; gives how
+  // many were used.
+  size_t take_in(size_t budget, core::Millis now) noexcept;
   // Pauses and resumes as the core asks.
   void follow_receive_changes() noexcept;
   [[nodiscard]] bool has_work() const {

@@ -14,12 +14,12 @@ constexpr int kSendFlags = MSG_WAITALL | MSG_NOSIGNAL;
 
 }  // namespace
 
-void Sender::flush(size_t max, core::Millis now) noexcept {
+size_t Sender::flush(size_t max, core::Millis now) noexcept {
   std::array<core::SendSpan, core::kSendSpansMax> spans;
   core::FlushPlan plan = {};
-  for (; max > 0; --max) {
+  for (size_t flushed = 0; flushed < max; ++flushed) {
     core::Client* const client = shard_.next_flush(spans, plan, now);
-    if (client == nullptr) return;
+    if (client == nullptr) return flushed;
     const uint32_t handle = core::Shard::handle_of(*client);
     switch (plan.action) {
       case core::FlushAction::kNothing:
@@ -37,6 +37,7 @@ void Sender::flush(size_t max, core::Millis now) noexcept {
         break;
     }
   }
+  return max;
 }
 
 void Sender::start(uint32_t handle, std::span<const core::SendSpan> spans, size_t bytes) noexcept {

@@ -41,8 +41,8 @@ class Sender {
         receiver_(receiver),
         metrics_(metrics) {}
 
-  // Visits at most `max` clients that are ready.
-  void flush(size_t max, core::Millis now) noexcept;
+  // Visits at most `max` clients that are ready; gives how many.
+  size_t flush(size_t max, core::Millis now) noexcept;
   void on_send(const Completion& completion, core::Millis now) noexcept;
 
  private:

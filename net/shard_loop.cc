@@ -15,11 +15,9 @@ namespace {
 constexpr size_t kSendsPerTurn = 256;
 constexpr size_t kEnvelopesPerTurn = 1024;
 constexpr size_t kClosesPerTurn = 64;
-// With clients waiting to be flushed intake is held back, so that it cannot outrun what it causes.
-// Otherwise everything that arrived is taken in first: more messages a send is what makes delivery
-// cheap.
-constexpr size_t kInboundBytesBusy = 64 * 1024;
-constexpr size_t kInboundBytesIdle = kReceiveBuffers * kReceiveBufferBytes;
+// Intake of one round, in which each client that is ready is flushed once, by at most 64 KiB. Intake
+// that outran it would make every subscriber of a flooded topic lag, however fast it reads.
+constexpr size_t kInboundBytesPerRound = 64 * 1024;
 // An enter runs about 20 pieces of deferred work, so reaping enters again while that yields.
 constexpr size_t kReapsPerTurn = 16;
 constexpr size_t kCompletionsPerReap = 1024;
@@ -69,6 +67,7 @@ ShardLoop::ShardLoop(Node& node, core::ShardId id, std::unique_ptr<Ring> ring,
       sender_(*ring_, connections_, shard_, closer_, receiver_, metrics_),
       acceptor_(node, std::move(sockets), *ring_, connections_, shard_, receiver_, limits_, log_,
                 metrics_),
+      round_intake_left_(kInboundBytesPerRound),
       idle_spin_(node.spin_ns),
       started_ns_(monotonic_ns()) {}
 
@@ -127,7 +126,7 @@ void ShardLoop::on_completion(const Completion& completion) noexcept {
 }
 
 void ShardLoop::take_inbound() noexcept {
-  receiver_.take_in(shard_.has_ready() ? kInboundBytesBusy : kInboundBytesIdle, now_);
+  round_intake_left_ -= receiver_.take_in(round_intake_left_, now_);
   receiver_.follow_receive_changes();
 }
 
@@ -146,7 +145,13 @@ void ShardLoop::post_mail() noexcept {
   log_.publish();
 }
 
-void ShardLoop::flush_sends() noexcept { sender_.flush(kSendsPerTurn, now_); }
+void ShardLoop::flush_sends() noexcept {
+  if (round_flushes_left_ == 0) round_flushes_left_ = shard_.ready_count();
+  const size_t flushed = sender_.flush(kSendsPerTurn, now_);
+  round_flushes_left_ -= std::min(flushed, round_flushes_left_);
+  if (!shard_.has_ready()) round_flushes_left_ = 0;
+  if (round_flushes_left_ == 0) round_intake_left_ = kInboundBytesPerRound;
+}
 
 void ShardLoop::close_connections() noexcept { closer_.close_some(kClosesPerTurn); }
 

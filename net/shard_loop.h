@@ -77,6 +77,9 @@ class ShardLoop {
   Receiver receiver_;
   Sender sender_;
   Acceptor acceptor_;
+  // Of this round: see kInboundBytesPerRound.
+  size_t round_flushes_left_ = 0;
+  size_t round_intake_left_;
   IdleSpin idle_spin_;
   core::Millis now_ = 0;
   int64_t started_ns_ = 0;

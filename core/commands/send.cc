@@ -30,7 +30,8 @@ void handle_send(Client& client, const proto::StompFrame& frame, Millis now) {
   Message* message = Message::create({.destination = *destination,
                                       .message_id = frame.header("message-id").value_or(""),
                                       .headers = frame.headers,
-                                      .body = frame.body},
+                                      .body = frame.body,
+                                      .origin = {client.shard().id(), client.ref()}},
                                      hash_text(*destination, options.boot_id));
   const uint32_t ticket = client.session().begin_reply(frame);
   client.shard().publish(message, client, ticket, now);

@@ -38,6 +38,7 @@ SimWorld::SimWorld(uint64_t seed, const SimScale& scale)
   options_.heart_beat_send_ms = options_.heart_beat_receive_ms = 0;
   options_.send_bytes_max = random_.one_in(2) ? 64 * 1024 : 700;
   options_.frame_bytes_max = 1 << 20;
+  options_.publisher_lead_bytes_max = random_.one_in(2) ? 2'000 : 256 * 1024;
   // A peer that does not read for a while is not what is tested here: only the clock ends it.
   options_.slow_consumer_bytes = 64 << 20;
   upgrade_ = {
@@ -399,6 +400,7 @@ void SimWorld::run_until_quiet() {
       (void)shard.post_mail();
     }
     if (!did && is_quiet()) return;
+    ++now_;
   }
   fail("does not come to rest");
 }

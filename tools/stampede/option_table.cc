@@ -143,6 +143,9 @@ void add_deadlines(std::vector<Option>& table) {
   table.push_back(duration_option("slow-consumer-after", slow,
                                   "How long a reader may take nothing at all",
                                   &Options::slow_consumer_after_ms, kDeadline));
+  table.push_back(size_option("max-publisher-lead", slow,
+                              "Lag of most readers of a topic that holds its publishers back",
+                              &Options::publisher_lead_bytes_max, {1_KiB, 16_GiB}));
   table.push_back(size_option("max-send-size", slow, "Largest single send",
                               &Options::send_bytes_max, {1_KiB, 16_MiB}));
 }

@@ -55,6 +55,7 @@ std::string snapshot_line(core::ShardId shard, const net::ShardSnapshot& snapsho
                 {"headers_unexpressible", metrics.headers_unexpressible},
                 {"destinations_forgotten", metrics.destinations_forgotten},
                 {"mailbox_overflows", metrics.mailbox_overflows},
+                {"publishers_held_back", metrics.publishers_held_back},
                 {"errors_sent", metrics.errors_sent}});
   append_closed(line, metrics);
   append(line, {{"net_connections", net.connections},
