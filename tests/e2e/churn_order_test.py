@@ -32,7 +32,7 @@ class Ledger:
     def __init__(self):
         self.next = [[0] * DESTINATIONS for _ in range(PUBLISHERS)]          # the next number to be written
         self.acknowledged = [[0] * DESTINATIONS for _ in range(PUBLISHERS)]  # all below have their RECEIPT
-        self.old_acknowledged = self.acknowledged                            # the same, a second or more ago
+        self.old_acknowledged = [[0] * DESTINATIONS for _ in range(PUBLISHERS)]  # the same, a second or more ago
         self.successor = [{} for _ in range(DESTINATIONS)]
         self.delivered = 0
         self.subscriptions = 0
@@ -226,9 +226,11 @@ async def run(port, seed):
     publishers = asyncio.gather(*(publisher(n, port, ledger, stop_publishing, random.Random(f"{seed} p{n}"))
                                   for n in range(PUBLISHERS)))
     await asyncio.wait([watch, publishers], timeout=RUN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-    if watch.done():
-        watch.result()
+    # After a failure too: who is not told to stop would be waited for without end.
     stop_publishing.set()
+    if watch.done():
+        stop.set()
+        watch.result()
     await publishers
     stop.set()
     await asyncio.wait_for(watch, WAIT * 2)
