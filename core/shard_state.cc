@@ -309,6 +309,8 @@ void ShardState::on_envelope(Envelope& envelope, Millis now) {
 }
 
 uint64_t ShardState::post_mail() {
+  // Before publishing: what they sent meanwhile goes out with this batch.
+  if (!held_back_.empty()) release_held_back();
   uint64_t wake = 0;
   bool is_congested = false;
   for (ShardId to = 0; to < shard_count_; ++to) {
@@ -319,7 +321,6 @@ uint64_t ShardState::post_mail() {
     is_congested |= mailbox.is_congested();
   }
   if (mailboxes_.is_pressed(id_) != is_congested) mailboxes_.set_pressed(id_, is_congested);
-  if (!held_back_.empty()) release_held_back();
   return wake;
 }
 

@@ -89,6 +89,8 @@ void ShardLoop::turn() noexcept {
   post_mail();
   flush_sends();
   close_connections();
+  // What clients withdrew that ended while they were flushed.
+  post_mail();
   answer_requests();
   submit_and_wait();
 }
