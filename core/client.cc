@@ -15,7 +15,9 @@ namespace {
 
 // A heart-beat is due before its interval ends, or the network makes it late (STOMP 1.2,
 // "Heart-beating").
-Millis heart_beat_margin(Millis interval) { return interval / 10 + 2 * TimerWheel::kTickMs; }
+Millis heart_beat_margin(Millis interval) {
+  return std::min(interval / 10 + 2 * TimerWheel::kTickMs, interval / 2);
+}
 
 // How much of what was held is taken at once: about what a receive brings, so that a publisher who
 // still runs ahead is noticed soon.
@@ -247,15 +249,19 @@ void Client::append_close_frame(std::string& out, proto::WsStatusCode code) cons
 
 void Client::send_stomp(std::string_view frame) {
   append_framed(outbox_.gathering(), frame);
-  shard_.ready.mark_unless_sending(*this);
+  on_outbox_grown();
 }
 
 void Client::send_pong(std::span<const uint8_t> payload) {
   proto::append_ws_frame(outbox_.gathering(), proto::WsOpcode::kPong,
                          {reinterpret_cast<const char*>(payload.data()), payload.size()});
+  on_outbox_grown();
+}
+
+// Who asks and does not read the answers lags as well as who subscribes and does not read.
+void Client::on_outbox_grown() {
   shard_.ready.mark_unless_sending(*this);
-  // A peer that pings and never reads.
-  if (outbox_.bytes() > shard_.options().slow_consumer_bytes) fail_slow(errors::kSlowConsumerBytes);
+  if (outbox_.bytes() > shard_.options().slow_consumer_bytes) shard_.topics.note_lagging(ref_);
 }
 
 // -- Ending.
@@ -304,9 +310,8 @@ void Client::fail(const ErrorKind& kind, std::string_view sentence, std::string_
 void Client::fail_slow(const ErrorKind& kind) {
   if (is_closing()) return;
   session_.forget_replies();
-  outbox_.drop();
-  // If the peer takes what is in flight within the linger time it gets the ERROR too; nobody waits
-  // for it longer.
+  // What the outbox holds stays, as it is bounded and may begin with the answer to the handshake.
+  // If the peer takes it within the linger time it gets the ERROR too; nobody waits for it longer.
   fail(kind,
        "the connection does not read as fast as it is sent to (--slow-consumer-bytes, "
        "--slow-consumer-after)",
@@ -378,7 +383,7 @@ void Client::end_subscription(std::unique_ptr<Subscription> subscription, bool k
     group.log.copy_unsent(*subscription, [this](const uint8_t* octets, size_t size) {
       outbox_.gathering().append(reinterpret_cast<const char*>(octets), size);
     });
-    if (!outbox_.empty()) shard_.ready.mark_unless_sending(*this);
+    if (!outbox_.empty()) on_outbox_grown();
   }
   Topic& topic = group.topic;
   if (shard_.topics.end(*subscription)) shard_.withdraw(topic, shard_.now());
@@ -402,7 +407,7 @@ void Client::on_released() {
 }
 
 size_t Client::lag_bytes() const {
-  size_t bytes = 0;
+  size_t bytes = outbox_.bytes();
   const auto add = [&bytes](const PendingCursors& cursors) {
     for (const Cursor* cursor = cursors.front(); cursor != nullptr; cursor = cursor->pending.next) {
       bytes += cursor->log->lag(*cursor);

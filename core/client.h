@@ -73,7 +73,7 @@ class Client {
   void finish(CloseReason reason, std::string_view detail, proto::WsStatusCode code);
   // Answers the handshake with a refusal and ends.
   void refuse(CloseReason reason, std::string_view answer, std::string_view detail);
-  // For a reader that lags: drops what is pending, and says ERROR behind what is in flight.
+  // For a reader that lags: drops its subscriptions, and says ERROR behind what is in flight.
   void fail_slow(const ErrorKind& kind);
   // Ends the socket whatever is in flight.
   void abort(CloseReason reason, std::string_view detail);
@@ -94,7 +94,7 @@ class Client {
   void end_subscription(std::unique_ptr<Subscription> subscription, bool keep_unsent);
   // Nothing of the client is in flight any more, and nothing will be.
   void on_released();
-  // Octets that its subscriptions were not given yet.
+  // Octets that it was not given yet: its own, and its subscriptions'.
   [[nodiscard]] size_t lag_bytes() const;
 
   // -- Deadlines.
@@ -136,6 +136,7 @@ class Client {
  private:
   void receive_open(std::span<const uint8_t> octets, Millis now);
   void hold(std::span<const uint8_t> octets);
+  void on_outbox_grown();
   void receive_handshake(std::span<const uint8_t>& octets, Millis now);
   void receive_websocket(std::span<const uint8_t> octets, Millis now);
   void receive_stomp(std::span<const uint8_t> octets, Millis now);

@@ -65,6 +65,7 @@ constexpr size_t kPlainOverhead = 2;
 constexpr size_t kCountedOverhead = 2 * sizeof(uint32_t);
 
 char* put(char* at, std::string_view text) {
+  if (text.empty()) return at;
   std::memcpy(at, text.data(), text.size());
   return at + text.size();
 }

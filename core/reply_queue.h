@@ -35,8 +35,11 @@ class ReplyQueue {
     uint32_t first_ticket;
   };
 
+  // Set in every ticket, so that none is 0; the bits below count, and may wrap.
+  static constexpr uint32_t kTicketMark = uint32_t{1} << 31;
+
   std::unique_ptr<Waiting> waiting_;
-  uint32_t next_ticket_ = 1;
+  uint32_t next_ticket_ = 0;
 };
 
 template <typename Emit>

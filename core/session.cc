@@ -92,7 +92,7 @@ Subscription* Session::find_by_id(std::string_view id) const {
 
 Subscription* Session::find_by_destination(std::string_view destination) const {
   Subscription* found = subscriptions_.get();
-  while (found != nullptr && (found->group->has_id || found->group->topic.name != destination)) {
+  while (found != nullptr && (found->group->has_id || found->group->id != destination)) {
     found = found->next.get();
   }
   return found;

@@ -309,8 +309,15 @@ void ShardState::on_envelope(Envelope& envelope, Millis now) {
 }
 
 uint64_t ShardState::post_mail() {
-  // Before publishing: what they sent meanwhile goes out with this batch.
-  if (!held_back_.empty()) release_held_back();
+  uint64_t wake = publish_mail();
+  if (held_back_.empty()) return wake;
+  // What they send once they are let go belongs to this batch too.
+  release_held_back();
+  wake |= publish_mail();
+  return wake;
+}
+
+uint64_t ShardState::publish_mail() {
   uint64_t wake = 0;
   bool is_congested = false;
   for (ShardId to = 0; to < shard_count_; ++to) {

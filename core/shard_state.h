@@ -116,6 +116,7 @@ class ShardState {
   void publish_owned(Message* message, Millis now);
   void on_interest_live(uint64_t token, ShardId owner);
   void complete(ClientRef client, uint32_t ticket);
+  [[nodiscard]] uint64_t publish_mail();
   void deliver(Message& message, ShardId owner);
   void hold_back(Client& client, Millis until);
   void release_held_back();

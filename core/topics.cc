@@ -25,6 +25,7 @@ bool is_utf8(std::string_view text) {
 }
 
 uint8_t* put(uint8_t* at, std::string_view text) {
+  if (text.empty()) return at;
   std::memcpy(at, text.data(), text.size());
   return at + text.size();
 }

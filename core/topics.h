@@ -31,7 +31,7 @@ struct Group {
 
   FanOutLog log;
   Topic& topic;
-  const std::string id;
+  const std::string id;      // without has_id: the destination, by which 1.0 unsubscribes
   const std::string prefix;  // "MESSAGE\nsubscription:<id, escaped>\n"
   ListLink<Group> in_topic;
   uint32_t live = 0;      // subscriptions
@@ -84,7 +84,8 @@ class Topics {
   // O(groups) plus the cursors that were caught up.
   void deliver(Message& message, ShardId owner);
 
-  // Clients that lag by more than the limit, found while delivering; taken out by take_lagging().
+  // Clients that lag by more than the limit, until they are taken out to be ended.
+  void note_lagging(ClientRef client) { lagging_.push_back(client); }
   [[nodiscard]] bool has_lagging() const { return !lagging_.empty(); }
   [[nodiscard]] std::vector<ClientRef> take_lagging();
 

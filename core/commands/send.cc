@@ -21,7 +21,8 @@ void handle_send(Client& client, const proto::StompFrame& frame, Millis now) {
     client.fail(errors::kUnknownTransaction, "no transaction of this name was begun", &frame);
     return;
   }
-  if (client.session().replies_pending() >= options.receipts_pending_max) {
+  if (frame.header("receipt") &&
+      client.session().replies_pending() >= options.receipts_pending_max) {
     client.fail(errors::kTooManyReceipts,
                 "too many receipts of this connection are waiting (--max-receipts-pending)",
                 &frame);

@@ -36,7 +36,7 @@ bool is_refused(Client& client, const proto::StompFrame& frame, DestinationKind 
   } else if (session.subscription_count() >= options.subscriptions_max) {
     client.fail(errors::kTooManySubscriptions,
                 "the connection has as many subscriptions as --max-subscriptions allows", &frame);
-  } else if (session.replies_pending() >= options.receipts_pending_max) {
+  } else if (frame.header("receipt") && session.replies_pending() >= options.receipts_pending_max) {
     client.fail(errors::kTooManyReceipts,
                 "too many receipts of this connection are waiting (--max-receipts-pending)",
                 &frame);
@@ -60,8 +60,9 @@ void handle_subscribe(Client& client, const proto::StompFrame& frame, Millis now
   if (is_refused(client, frame, kind)) return;
 
   const auto id = frame.header("id");
-  Group& group = shard.topics.find_or_make(*destination, kind == DestinationKind::kPattern,
-                                           id.value_or(""), id.has_value(), client.wire_variant());
+  Group& group =
+      shard.topics.find_or_make(*destination, kind == DestinationKind::kPattern,
+                                id.value_or(*destination), id.has_value(), client.wire_variant());
   auto subscription = std::make_unique<Subscription>();
   subscription->client = &client;
   shard.topics.attach(*subscription, group);
