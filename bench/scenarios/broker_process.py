@@ -18,7 +18,7 @@ class BrokerProcess:
                    "--ports-file", ports_file, *flags]
         if cpu is not None:
             command = ["taskset", "-c", str(cpu), *command]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=open("/tmp/broker.err","w"), text=True)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         for line in self.process.stdout:
             if line.strip() == "ready":
                 break
