@@ -58,8 +58,8 @@ WireVariant Client::wire_variant() const {
 }
 
 bool Client::has_work() const {
-  return phase_ == ClientPhase::kAborting || !outbox_.empty() || !behind_.empty() ||
-         (phase_ == ClientPhase::kFlushing && farewell_ == nullptr) || is_draining_;
+  return phase_ == ClientPhase::kAborting || outflow_.has_unsent() ||
+         (phase_ == ClientPhase::kFlushing && !outflow_.has_farewell()) || is_draining_;
 }
 
 // -- The way in.
@@ -121,7 +121,7 @@ void Client::receive_handshake(std::span<const uint8_t>& octets, Millis now) {
     refuse(reason, upgrade->answer(), upgrade->refusal());
     return;
   }
-  outbox_.gathering() += upgrade->answer();
+  outflow_.gathering() += upgrade->answer();
   phase_ = ClientPhase::kConnecting;
   phase_since_ = now;
   shard_.ready.mark(*this);
@@ -248,20 +248,22 @@ void Client::append_close_frame(std::string& out, proto::WsStatusCode code) cons
 }
 
 void Client::send_stomp(std::string_view frame) {
-  append_framed(outbox_.gathering(), frame);
-  on_outbox_grown();
+  append_framed(outflow_.gathering(), frame);
+  on_private_grown();
 }
 
 void Client::send_pong(std::span<const uint8_t> payload) {
-  proto::append_ws_frame(outbox_.gathering(), proto::WsOpcode::kPong,
+  proto::append_ws_frame(outflow_.gathering(), proto::WsOpcode::kPong,
                          {reinterpret_cast<const char*>(payload.data()), payload.size()});
-  on_outbox_grown();
+  on_private_grown();
 }
 
 // Who asks and does not read the answers lags as well as who subscribes and does not read.
-void Client::on_outbox_grown() {
+void Client::on_private_grown() {
   shard_.ready.mark_unless_sending(*this);
-  if (outbox_.bytes() > shard_.options().slow_consumer_bytes) shard_.topics.note_lagging(ref_);
+  if (outflow_.private_bytes() > shard_.options().slow_consumer_bytes) {
+    shard_.topics.note_lagging(ref_);
+  }
 }
 
 // -- Ending.
@@ -298,9 +300,10 @@ void Client::fail(const ErrorKind& kind, std::string_view sentence, std::string_
                                                  ? std::string_view("1.0,1.1,1.2")
                                                  : std::string_view()},
                       session_.version());
-  farewell_ = std::make_unique<std::string>();
-  append_framed(*farewell_, error);
-  append_close_frame(*farewell_, kind.code);
+  std::string farewell;
+  append_framed(farewell, error);
+  append_close_frame(farewell, kind.code);
+  outflow_.set_farewell(std::move(farewell));
   std::string detail(kind.token);
   detail.append(": ").append(sentence);
   begin_closing(kind.reason, detail, Unsent::kDrop);
@@ -320,8 +323,9 @@ void Client::fail_slow(const ErrorKind& kind) {
 
 void Client::finish(CloseReason reason, std::string_view detail, proto::WsStatusCode code) {
   if (is_closing()) return;
-  farewell_ = std::make_unique<std::string>();
-  append_close_frame(*farewell_, code);
+  std::string farewell;
+  append_close_frame(farewell, code);
+  outflow_.set_farewell(std::move(farewell));
   // Who says DISCONNECT still gets what was its own before (it may have subscribed, sent and left
   // in one go).
   begin_closing(reason, detail,
@@ -331,7 +335,7 @@ void Client::finish(CloseReason reason, std::string_view detail, proto::WsStatus
 
 void Client::refuse(CloseReason reason, std::string_view answer, std::string_view detail) {
   if (is_closing()) return;
-  farewell_ = std::make_unique<std::string>(answer);
+  outflow_.set_farewell(std::string(answer));
   begin_closing(reason, detail, Unsent::kDrop);
   settle_farewell();
 }
@@ -346,17 +350,13 @@ void Client::enter_aborting() {
   phase_ = ClientPhase::kAborting;
   shard_.timers.disarm(timer);
   session_.forget_replies();
-  outbox_.drop();
-  farewell_.reset();
+  outflow_.drop_private();
   shard_.ready.mark(*this);
 }
 
 void Client::settle_farewell() {
   if (phase_ != ClientPhase::kFlushing || session_.owes_replies()) return;
-  if (farewell_ != nullptr) {
-    outbox_.gathering() += *farewell_;
-    farewell_.reset();
-  }
+  outflow_.release_farewell();
   shard_.ready.mark_unless_sending(*this);
 }
 
@@ -378,44 +378,13 @@ void Client::end_all_subscriptions(Unsent unsent) {
 }
 
 void Client::end_subscription(std::unique_ptr<Subscription> subscription, bool keep_unsent) {
-  Group& group = *subscription->group;
   if (keep_unsent) {
-    group.log.copy_unsent(*subscription, [this](const uint8_t* octets, size_t size) {
-      outbox_.gathering().append(reinterpret_cast<const char*>(octets), size);
-    });
-    if (!outbox_.empty()) on_outbox_grown();
+    outflow_.keep_unsent(*subscription);
+    if (outflow_.has_private()) on_private_grown();
   }
-  Topic& topic = group.topic;
+  Topic& topic = subscription->group->topic;
   if (shard_.topics.end(*subscription)) shard_.withdraw(topic, shard_.now());
-  if (subscription->is_in_flight()) {
-    // The send reads the log from where the cursor stands; on_sent() or on_released() ends it.
-    (void)subscription.release();
-    return;
-  }
-  if (!subscription->is_caught_up()) behind_.remove(*subscription);
-  shard_.topics.detach(*subscription);
-}
-
-void Client::on_released() {
-  while (Cursor* cursor = in_flight_.pop_front()) {
-    auto* subscription = static_cast<Subscription*>(cursor);
-    DCHECK(subscription->has_ended);
-    (void)subscription->log->end_flight(*subscription);
-    const std::unique_ptr<Subscription> owned(subscription);
-    shard_.topics.detach(*owned);
-  }
-}
-
-size_t Client::lag_bytes() const {
-  size_t bytes = outbox_.bytes();
-  const auto add = [&bytes](const PendingCursors& cursors) {
-    for (const Cursor* cursor = cursors.front(); cursor != nullptr; cursor = cursor->pending.next) {
-      bytes += cursor->log->lag(*cursor);
-    }
-  };
-  add(behind_);
-  add(in_flight_);
-  return bytes;
+  outflow_.drop(std::move(subscription), shard_.topics);
 }
 
 // -- Flushing.
@@ -425,24 +394,16 @@ FlushPlan Client::plan_flush(std::span<SendSpan> spans, Millis now) {
     if (std::exchange(is_abort_told, true)) return {FlushAction::kNothing, 0, 0};
     return {FlushAction::kAbort, 0, 0};
   }
-  if (is_sending_) return {FlushAction::kNothing, 0, 0};
-  size_t count = 0;
-  size_t bytes = 0;
-  if (!outbox_.empty()) {
-    spans[count++] = outbox_.begin_flight();
-    bytes += spans[0].size;
-  }
-  if (phase_ == ClientPhase::kConnected) count = gather_cursors(spans, count, bytes);
-  if (bytes > 0) {
-    is_sending_ = true;
-    send_started_ = last_sent_ = now;
-    ++shard_.metrics.sends;
-    shard_.metrics.bytes_sent += bytes;
-    const Millis stuck_at = now + shard_.options().slow_consumer_after_ms;
-    if (timer.deadline > stuck_at + TimerWheel::kTickMs) shard_.timers.arm(timer, stuck_at);
-    return {FlushAction::kSend, count, bytes};
-  }
-  return plan_ending();
+  if (outflow_.is_sending()) return {FlushAction::kNothing, 0, 0};
+  const Options& options = shard_.options();
+  const Outflow::Send send = outflow_.begin_send(spans, options.send_bytes_max, now);
+  if (send.bytes == 0) return plan_ending();
+  last_sent_ = now;
+  ++shard_.metrics.sends;
+  shard_.metrics.bytes_sent += send.bytes;
+  const Millis stuck_at = now + options.slow_consumer_after_ms;
+  if (timer.deadline > stuck_at + TimerWheel::kTickMs) shard_.timers.arm(timer, stuck_at);
+  return {FlushAction::kSend, send.spans, send.bytes};
 }
 
 // Nothing is left to send: the next step of ending, if the client is on its way out.
@@ -455,7 +416,7 @@ FlushPlan Client::plan_ending() {
     }
     return {FlushAction::kNothing, 0, 0};
   }
-  if (phase_ != ClientPhase::kFlushing || farewell_ != nullptr || session_.owes_replies()) {
+  if (phase_ != ClientPhase::kFlushing || outflow_.has_farewell() || session_.owes_replies()) {
     return {FlushAction::kNothing, 0, 0};
   }
   if (has_peer_ended_) {
@@ -463,41 +424,23 @@ FlushPlan Client::plan_ending() {
     return {FlushAction::kNothing, 0, 0};
   }
   phase_ = ClientPhase::kLingering;
-  is_sending_ = true;
+  outflow_.begin_shutdown();
   return {FlushAction::kShutdownWrite, 0, 0};
 }
 
-size_t Client::gather_cursors(std::span<SendSpan> spans, size_t count, size_t& bytes) {
-  const size_t bytes_max = shard_.options().send_bytes_max;
-  // A cursor may need two spans. Those that do not fit wait for the next send, in the order of the
-  // list.
-  while (!behind_.empty() && count + 2 <= spans.size() && bytes < bytes_max) {
-    Cursor& cursor = *behind_.pop_front();
-    count += cursor.log->begin_flight(cursor, spans.subspan(count), bytes_max, bytes);
-    in_flight_.push_back(cursor);
-  }
-  return count;
-}
-
 void Client::on_sent() {
-  is_sending_ = false;
-  outbox_.end_flight();
-  while (Cursor* cursor = in_flight_.pop_front()) {
-    auto* subscription = static_cast<Subscription*>(cursor);
-    const bool is_caught_up = subscription->log->end_flight(*subscription);
-    if (subscription->has_ended) {
-      const std::unique_ptr<Subscription> owned(subscription);
-      shard_.topics.detach(*owned);
-    } else if (!is_caught_up) {
-      behind_.push_back(*subscription);
-    }
-  }
+  outflow_.end_send(shard_.topics);
   if (phase_ == ClientPhase::kLingering && has_peer_ended_) {
     abort(CloseReason::kPeerClosed, "end of stream");
     return;
   }
   settle_farewell();
   if (has_work()) shard_.ready.mark(*this);
+}
+
+void Client::on_released() {
+  DCHECK(is_closing());
+  outflow_.end_send(shard_.topics);
 }
 
 // -- Deadlines.
@@ -518,7 +461,9 @@ Millis Client::next_deadline() const {
       break;
   }
   Millis deadline = kNever;
-  if (is_sending_) deadline = send_started_ + options.slow_consumer_after_ms;
+  if (outflow_.is_sending()) {
+    deadline = outflow_.send_started() + options.slow_consumer_after_ms;
+  }
   if (const Millis interval = session_.heart_beat_receive_ms; interval > 0) {
     deadline = std::min(deadline, last_received_ + heart_beat_patience(interval));
   }
@@ -564,7 +509,8 @@ void Client::on_deadline(Millis now) {
 }
 
 void Client::on_deadline_connected(Millis now) {
-  if (is_sending_ && now >= send_started_ + shard_.options().slow_consumer_after_ms) {
+  if (outflow_.is_sending() &&
+      now >= outflow_.send_started() + shard_.options().slow_consumer_after_ms) {
     fail_slow(errors::kSlowConsumerTime);
     return;
   }
@@ -580,7 +526,7 @@ void Client::on_deadline_connected(Millis now) {
   if (promised > 0 && now >= last_sent_ + promised - heart_beat_margin(promised)) {
     last_sent_ = now;
     // Octets on their way are as good as a heart-beat (conformance A5.3).
-    if (!is_sending_ && !has_work()) send_stomp("\n");
+    if (!outflow_.is_sending() && !has_work()) send_stomp("\n");
   }
 }
 

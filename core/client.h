@@ -9,7 +9,7 @@
 #include "core/errors.h"
 #include "core/fan_out_log.h"
 #include "core/intrusive_list.h"
-#include "core/outbox.h"
+#include "core/outflow.h"
 #include "core/session.h"
 #include "core/shard.h"
 #include "core/shard_types.h"
@@ -25,7 +25,7 @@ enum class ClientPhase : uint8_t {
   kHandshake,   // waits for the end of the HTTP request
   kConnecting,  // waits for CONNECT
   kConnected,
-  kFlushing,   // takes no more frames; sends what the outbox and the farewell still hold
+  kFlushing,   // takes no more frames; sends what the outflow still holds
   kLingering,  // has ended its direction; waits for the peer to end the other, or for the deadline
   kAborting,   // the socket is to be closed whatever is in flight
 };
@@ -38,12 +38,12 @@ struct ClientTimer : Timer {
 };
 
 // Client is one connection's pipeline: opening handshake, WebSocket frames, STOMP frames, session;
-// and on the way out its outbox and its cursors.
+// and on the way out its endings and deadlines around its Outflow.
 //
 // Owns:      all of its state; its subscriptions through the session.
 // Thread:    home shard.
 // Lifetime:  from ShardState::open() to release(). Leaves every table in begin_closing(), at once;
-//            what a send in flight still reads (outbox, cursors) stays until that is over.
+//            what a send in flight still reads stays in the Outflow until that is over.
 // Invariant: is_sending() from a plan to its sent(); in the ready list at most once.
 class Client {
  public:
@@ -51,7 +51,7 @@ class Client {
          Millis now);
   ~Client();
 
-  // -- The way in (client.cc).
+  // -- The way in.
   void receive(std::span<const uint8_t> octets, Millis now);
 
   // Takes some of what arrived while it was paused; true if all of it, and it is not paused again.
@@ -77,7 +77,7 @@ class Client {
   void fail_slow(const ErrorKind& kind);
   // Ends the socket whatever is in flight.
   void abort(CloseReason reason, std::string_view detail);
-  // Hands the farewell to the outbox once nothing is owed before it. Called whenever that may have
+  // Lets the farewell go out once nothing is owed before it. Called whenever that may have
   // changed.
   void settle_farewell();
   // Flushes what its subscriptions still have to get, takes no more frames, then ends with code
@@ -88,14 +88,13 @@ class Client {
   [[nodiscard]] FlushPlan plan_flush(std::span<SendSpan> spans, Millis now);
   void on_sent();
   // Puts a cursor that got octets on the list of those behind.
-  void add_behind(Cursor& cursor) { behind_.push_back(cursor); }
-  // Ends one subscription. With `keep_unsent` what it was not given yet goes out first, through the
-  // outbox.
+  void add_behind(Cursor& cursor) { outflow_.add_behind(cursor); }
+  // Ends one subscription. With `keep_unsent` what it was not given yet goes out first.
   void end_subscription(std::unique_ptr<Subscription> subscription, bool keep_unsent);
   // Nothing of the client is in flight any more, and nothing will be.
   void on_released();
   // Octets that it was not given yet: its own, and its subscriptions'.
-  [[nodiscard]] size_t lag_bytes() const;
+  [[nodiscard]] size_t lag_bytes() const { return outflow_.lag_bytes(); }
 
   // -- Deadlines.
   void on_deadline(Millis now);
@@ -104,7 +103,7 @@ class Client {
 
   [[nodiscard]] bool is_open() const { return phase_ <= ClientPhase::kConnected && !is_draining_; }
   [[nodiscard]] bool is_closing() const { return phase_ > ClientPhase::kConnected; }
-  [[nodiscard]] bool is_sending() const { return is_sending_; }
+  [[nodiscard]] bool is_sending() const { return outflow_.is_sending(); }
   [[nodiscard]] bool has_peer_ended() const { return has_peer_ended_; }
   [[nodiscard]] bool has_work() const;
   [[nodiscard]] ClientPhase phase() const { return phase_; }
@@ -136,7 +135,7 @@ class Client {
  private:
   void receive_open(std::span<const uint8_t> octets, Millis now);
   void hold(std::span<const uint8_t> octets);
-  void on_outbox_grown();
+  void on_private_grown();
   void receive_handshake(std::span<const uint8_t>& octets, Millis now);
   void receive_websocket(std::span<const uint8_t> octets, Millis now);
   void receive_stomp(std::span<const uint8_t> octets, Millis now);
@@ -153,14 +152,10 @@ class Client {
   [[nodiscard]] Millis heart_beat_patience(Millis interval) const;
   void on_deadline_connected(Millis now);
   [[nodiscard]] FlushPlan plan_ending();
-  size_t gather_cursors(std::span<SendSpan> spans, size_t count, size_t& bytes);
 
   ShardState& shard_;
   Session session_;
-  PendingCursors behind_;
-  PendingCursors in_flight_;
-  Outbox outbox_;
-  std::unique_ptr<std::string> farewell_;
+  Outflow outflow_;
   std::unique_ptr<std::string> held_;  // octets that arrived while paused
   std::unique_ptr<proto::HttpUpgrade> upgrade_;
   proto::StompParser parser_;
@@ -169,7 +164,6 @@ class Client {
   Millis phase_since_;
   Millis last_received_;
   Millis last_sent_;
-  Millis send_started_ = 0;
   uint64_t id_;
   uint64_t frames_received_ = 0;
   ClientRef ref_;
@@ -177,7 +171,6 @@ class Client {
   Transport transport_;
   ClientPhase phase_;
   bool is_binary_ = false;  // the first data came in a binary message: answers go the same way
-  bool is_sending_ = false;
   bool has_peer_ended_ = false;
   bool has_held_end_ = false;  // the peer ended behind the held octets
   bool is_draining_ = false;
