@@ -43,6 +43,14 @@ struct ReportErrors {
   [[nodiscard]] uint64_t total() const {
     return lost + duplicated + reordered + corrupted + disconnected + refused;
   }
+  void add(const ReportErrors& other) {
+    lost += other.lost;
+    duplicated += other.duplicated;
+    reordered += other.reordered;
+    corrupted += other.corrupted;
+    disconnected += other.disconnected;
+    refused += other.refused;
+  }
 };
 
 // One value that belongs to a scenario: "rss_per_connection_bytes" of idle.
@@ -72,6 +80,20 @@ struct RunReport {
   bool load_was_limit = false;
   std::vector<ReportFigure> figures;
   std::vector<ReportSample> series;
+
+  [[nodiscard]] double deliveries_per_second() const {
+    return seconds > 0 ? static_cast<double>(delivered) / seconds : 0;
+  }
+  // Of one core: 2 is two cores busy all the time. Absent if the server was not watched.
+  [[nodiscard]] std::optional<double> server_cpu() const {
+    if (!server || seconds <= 0) return std::nullopt;
+    return static_cast<double>(server->cpu_ns) / (seconds * 1e9);
+  }
+  // Absent if the server was not watched or nothing was delivered.
+  [[nodiscard]] std::optional<double> cpu_ns_per_delivery() const {
+    if (!server || delivered == 0) return std::nullopt;
+    return static_cast<double>(server->cpu_ns) / static_cast<double>(delivered);
+  }
 };
 
 }  // namespace stampede::bench

@@ -41,9 +41,7 @@ std::optional<ProcessStat> read_stat(pid_t pid) {
   return stat;
 }
 
-int64_t to_ns(const timespec& time) {
-  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
-}
+int64_t to_ns(const timespec& time) { return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; }
 
 // The CPU clock of a process counts in nanoseconds what the scheduler charged to its threads, as
 // the sum of /proc/PID/task/*/schedstat does, but in one call and without losing the threads that
