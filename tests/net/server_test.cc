@@ -395,6 +395,7 @@ TEST_P(ServerTest, CutsOffWhoIsLeftWhenTheDrainIsOver) {
 TEST_P(ServerTest, StopsAtOnceWithAStuckReader) {
   core::Options core_options;
   core_options.slow_consumer_bytes = 64 * 1024 * 1024;
+  core_options.publisher_lead_bytes_max = SIZE_MAX / 2;  // nobody else reads: it would be held back
   start([](ServerOptions& options) { options.send_buffer_bytes = 16 * 1024; }, core_options);
   Peer stuck(port_, 4096);
   stuck.connect();
