@@ -18,7 +18,6 @@
 #include <benchmark/benchmark.h>
 
 #include <array>
-#include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -26,6 +25,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bench/micro/stopwatch.h"
 #include "core/fan_out_log.h"
 #include "core/mailbox.h"
 #include "core/message.h"
@@ -162,11 +162,11 @@ void deliver(benchmark::State& state) {
   const auto groups = static_cast<size_t>(state.range(0));
   const auto readers_each = static_cast<size_t>(state.range(1));
   Readers readers(groups, readers_each);
+  bench::Stopwatch delivering;
   for (auto _ : state) {
-    const auto start = std::chrono::steady_clock::now();
-    readers.deliver();
-    const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
-    state.SetIterationTime(time.count());
+    const double before = delivering.seconds();
+    delivering.time([&] { readers.deliver(); });
+    state.SetIterationTime(delivering.seconds() - before);
     CHECK(readers.flush() == groups * readers_each);
   }
   state.SetItemsProcessed(state.iterations() * state.range(0) * state.range(1));
