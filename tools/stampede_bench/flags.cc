@@ -127,15 +127,15 @@ CLI::App* add_scenario(CLI::App& app, BenchOptions& options, Scenario scenario,
 void add_scenarios(CLI::App& app, BenchOptions& options) {
   CLI::App* const fan_out = add_scenario(app, options, Scenario::kFanOut,
                                          "subscribers of some destinations, publishers to all");
-  CLI::App* const echo = add_scenario(
-      app, options, Scenario::kEcho,
-      "each connection subscribes to a destination of its own and publishes to it");
+  CLI::App* const echo =
+      add_scenario(app, options, Scenario::kEcho,
+                   "each connection subscribes to a destination of its own and publishes to it");
   CLI::App* const idle =
       add_scenario(app, options, Scenario::kIdle, "subscribed connections and no traffic");
-  CLI::App* const churn = add_scenario(
-      app, options, Scenario::kChurn, "fanout, while other subscribers come, stay and go");
-  CLI::App* const queue = add_scenario(
-      app, options, Scenario::kQueue, "each message goes to exactly one of a queue's consumers");
+  CLI::App* const churn = add_scenario(app, options, Scenario::kChurn,
+                                       "fanout, while other subscribers come, stay and go");
+  CLI::App* const queue = add_scenario(app, options, Scenario::kQueue,
+                                       "each message goes to exactly one of a queue's consumers");
   for (CLI::App* const command : {fan_out, churn, queue}) {
     add_count(*command, "--subscribers", options.subscribers, kClientsMax,
               "subscribers of all destinations together");
@@ -149,7 +149,8 @@ void add_scenarios(CLI::App& app, BenchOptions& options) {
               "subscribed connections");
     add_count(*command, "--destinations", options.destinations, kClientsMax, "destinations");
   }
-  for (CLI::App* const command : {fan_out, echo, churn, queue}) add_publish_flags(*command, options);
+  for (CLI::App* const command : {fan_out, echo, churn, queue})
+    add_publish_flags(*command, options);
   churn->add_option("--churn-rate", options.churn_rate, "connections a second that come")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

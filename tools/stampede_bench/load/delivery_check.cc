@@ -16,7 +16,8 @@ DeliveryCheck::DeliveryCheck(const LoadPlan& plan, uint32_t destination, Expecta
   step_.reserve(plan.publishers.size());
   for (const PublisherPlan& publisher : plan.publishers) {
     const uint64_t first = publisher.first_number_to(destination);
-    const bool is_unknown = expectation == Expectation::kFromFirst && first != PublisherPlan::kNever;
+    const bool is_unknown =
+        expectation == Expectation::kFromFirst && first != PublisherPlan::kNever;
     next_.push_back(is_unknown ? kUnknown : first);
     step_.push_back(publisher.cycle);
   }

@@ -60,10 +60,10 @@ void LoadClient::on_connected() {
   if (!subscribes()) return become_ready();
   const BenchOptions& options = *thread_.plan().options;
   const std::string id = options.has_uuid_ids ? make_uuid() : "sub-0";
-  link_->dialect->append_subscribe(
-      link_->out, {.destination = thread_.plan().destinations[plan_.destination],
-                   .id = id,
-                   .ack = options.ack});
+  link_->dialect->append_subscribe(link_->out,
+                                   {.destination = thread_.plan().destinations[plan_.destination],
+                                    .id = id,
+                                    .ack = options.ack});
 }
 
 void LoadClient::on_subscribed() { become_ready(); }
@@ -80,7 +80,8 @@ void LoadClient::on_delivery(std::string_view body, std::string_view ack_id) {
   const auto stamp = thread_.body().check(body);
   if (!stamp) {
     ++tally.errors.corrupted;
-    return thread_.run().note_error("a body is not what was sent: " + std::string(body.substr(0, 80)));
+    return thread_.run().note_error("a body is not what was sent: " +
+                                    std::string(body.substr(0, 80)));
   }
   if (check_.take(*stamp, tally.errors) && expectation_ != Expectation::kFromFirst)
     thread_.count_delivery(*stamp, plan_.destination);

@@ -171,10 +171,12 @@ void LoadControl::show_progress(int64_t now_ns, const ServerPoint& point) {
   uint64_t published = 0;
   for (const LoadRun::Live& live : run_.live) {
     // relaxed: for the eyes only.
+    const int64_t p50_ns = live.latency_p50_ns.load(std::memory_order_relaxed);
+    const int64_t p99_ns = live.latency_p99_ns.load(std::memory_order_relaxed);
     delivered += live.delivered.load(std::memory_order_relaxed);
     published += live.published.load(std::memory_order_relaxed);
-    sample.latency_p50_ns = std::max(sample.latency_p50_ns, live.latency_p50_ns.load(std::memory_order_relaxed));
-    sample.latency_p99_ns = std::max(sample.latency_p99_ns, live.latency_p99_ns.load(std::memory_order_relaxed));
+    sample.latency_p50_ns = std::max(sample.latency_p50_ns, p50_ns);
+    sample.latency_p99_ns = std::max(sample.latency_p99_ns, p99_ns);
   }
   sample.delivered = delivered - shown_delivered_;
   sample.published = published - shown_published_;
@@ -259,7 +261,9 @@ void LoadControl::add_figures(RunReport& report) {
     connect.merge(thread.tally().connect);
     churned += thread.tally().churned;
   }
-  const auto add = [&report](const char* name, double value) { report.figures.push_back({name, value}); };
+  const auto add = [&report](const char* name, double value) {
+    report.figures.push_back({name, value});
+  };
   add("connect_p50_us", static_cast<double>(connect.value_at(50)) / 1e3);
   add("connect_p99_us", static_cast<double>(connect.value_at(99)) / 1e3);
   if (options_.scenario == Scenario::kChurn) add("churned", static_cast<double>(churned));

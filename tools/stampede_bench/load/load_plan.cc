@@ -33,9 +33,9 @@ LoadPlan make_plan(const BenchOptions& options) {
   plan.is_queue = options.scenario == Scenario::kQueue;
   const bool is_echo = options.scenario == Scenario::kEcho;
   const uint32_t destinations = is_echo ? options.subscribers : options.destinations;
-  const uint32_t publishers = is_echo                                 ? options.subscribers
+  const uint32_t publishers = is_echo                               ? options.subscribers
                               : options.scenario == Scenario::kIdle ? 0
-                                                                      : options.publishers;
+                                                                    : options.publishers;
   for (uint32_t index = 0; index < destinations; ++index)
     plan.destinations.push_back(options.destination + "." + std::to_string(index));
   plan.publishers.resize(publishers);
@@ -67,8 +67,8 @@ LoadPlan make_plan(const BenchOptions& options) {
   if (publishers > 0) {
     if (options.rate == 0) plan.window_each = std::max(1U, options.window / publishers);
     // A straggler may hold its slot while others of the window pass it many times.
-    plan.flight_slots = std::bit_ceil(std::clamp(kSlotsInAll / publishers, kSlotsEachMin,
-                                                 kSlotsEachMax));
+    plan.flight_slots =
+        std::bit_ceil(std::clamp(kSlotsInAll / publishers, kSlotsEachMin, kSlotsEachMax));
   }
   return plan;
 }

@@ -44,9 +44,9 @@ struct LoadPlan {
   const BenchOptions* options = nullptr;
   std::vector<std::string> destinations;
   std::vector<PublisherPlan> publishers;
-  std::vector<std::vector<ClientPlan>> clients;              // by thread
-  std::vector<std::vector<uint32_t>> subscribers;            // by thread and destination
-  std::vector<uint32_t> waiting_threads;                     // by destination: see Flight
+  std::vector<std::vector<ClientPlan>> clients;    // by thread
+  std::vector<std::vector<uint32_t>> subscribers;  // by thread and destination
+  std::vector<uint32_t> waiting_threads;           // by destination: see Flight
   bool is_queue = false;  // each message goes to exactly one subscriber of its destination
   size_t flight_slots = 0;
   uint32_t window_each = 0;  // of a publisher; 0 in open loop

@@ -218,7 +218,8 @@ void LoadThread::follow_schedule(int64_t now_ns) {
 
 int64_t LoadThread::publish_on_schedule(int64_t now_ns) {
   const auto due_at = [this] {
-    return run_.schedule.start + static_cast<int64_t>(static_cast<double>(scheduled_) * interval_ns_);
+    return run_.schedule.start +
+           static_cast<int64_t>(static_cast<double>(scheduled_) * interval_ns_);
   };
   // What has no room in flight waits, and its latency counts from when it was due all the same.
   while (due_at() <= now_ns) {
