@@ -12,8 +12,7 @@
 namespace stampede::proto {
 namespace {
 
-using frame_scan::Octets;
-using frame_scan::StompFrameScan;
+using Octets = StompFrameScan::Octets;
 
 constexpr size_t kBufferBytesMin = 256;
 // A completed Partial up to this size is kept for the thread's next split frame.
