@@ -59,7 +59,7 @@ WireVariant Client::wire_variant() const {
 
 bool Client::has_work() const {
   return phase_ == ClientPhase::kAborting || outflow_.has_unsent() ||
-         (phase_ == ClientPhase::kFlushing && !outflow_.has_farewell()) || is_draining_;
+         (phase_ == ClientPhase::kFlushing && !outflow_.has_farewell()) || is_dismissed_;
 }
 
 // -- The way in.
@@ -276,7 +276,7 @@ void Client::begin_closing(CloseReason reason, std::string_view detail, Unsent u
   held_.reset();
   phase_ = ClientPhase::kFlushing;
   phase_since_ = shard_.now();
-  is_draining_ = false;
+  is_dismissed_ = false;
   arm_timer(shard_.now());
 }
 
@@ -368,6 +368,13 @@ void Client::begin_drain() {
     return;
   }
   is_draining_ = true;
+  held_.reset();
+  has_peer_ended_ = std::exchange(has_held_end_, false);
+}
+
+void Client::dismiss() {
+  if (is_closing()) return;
+  is_dismissed_ = true;
   shard_.ready.mark_unless_sending(*this);
 }
 
@@ -408,7 +415,7 @@ FlushPlan Client::plan_flush(std::span<SendSpan> spans, Millis now) {
 
 // Nothing is left to send: the next step of ending, if the client is on its way out.
 FlushPlan Client::plan_ending() {
-  if (is_draining_ && !session_.owes_replies()) {
+  if (is_dismissed_ && !session_.owes_replies()) {
     if (transport_ == Transport::kTcp && phase_ == ClientPhase::kConnected) {
       fail(errors::kServerDraining, "the server is going away; connect again", nullptr);
     } else {

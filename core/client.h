@@ -80,9 +80,11 @@ class Client {
   // Lets the farewell go out once nothing is owed before it. Called whenever that may have
   // changed.
   void settle_farewell();
-  // Flushes what its subscriptions still have to get, takes no more frames, then ends with code
-  // 1001.
+  // Takes no more frames; what it was promised still goes out, and what comes for it.
   void begin_drain();
+  // After begin_drain(): nothing more comes. Flushes what it still has to get, then ends with code
+  // 1001.
+  void dismiss();
 
   // -- Flushing (driven by ShardState).
   [[nodiscard]] FlushPlan plan_flush(std::span<SendSpan> spans, Millis now);
@@ -174,6 +176,7 @@ class Client {
   bool has_peer_ended_ = false;
   bool has_held_end_ = false;  // the peer ended behind the held octets
   bool is_draining_ = false;
+  bool is_dismissed_ = false;
 };
 
 }  // namespace stampede::core

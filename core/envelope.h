@@ -18,6 +18,8 @@ enum class EnvelopeKind : uint8_t {
   kRemovePattern,   // home -> every owner: name
   kInterestLive,    // owner -> home: token
   kHoldBack,        // home of readers -> home of a publisher: client, that runs ahead of them
+  kIntakeEnded,     // home -> every owner: no kPublish, kAddInterest or kAddPattern follows
+  kOwnerEnded,      // owner -> every home: no kDeliver, kPublished or kInterestLive follows
 };
 
 // Envelope is what crosses shards, at most one line of cache.

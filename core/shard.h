@@ -118,8 +118,9 @@ class Shard {
   [[nodiscard]] Millis next_deadline() const;
 
   // -- Ending.
-  // Takes no more frames; flushes what every client still has to get, then closes it (RFC 6455 code
-  // 1001; STOMP over TCP: ERROR server-draining). Clients opened later are closed at once.
+  // Takes no more frames. Once all shards were told, and what they had taken in has arrived here,
+  // flushes what every client still has to get, then closes it (RFC 6455 code 1001; STOMP over TCP:
+  // ERROR server-draining). Clients opened later are closed likewise. Only the first call counts.
   void begin_drain(Millis now);
   // True when no client is left.
   [[nodiscard]] bool is_drained() const;

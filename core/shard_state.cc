@@ -72,6 +72,7 @@ Client* ShardState::open(const Endpoint& endpoint, uint32_t handle, Millis now) 
   slot.client->arm_timer(now);
   if (!second_.is_armed()) timers.arm(second_, now + kHousekeepingMs);
   if (is_draining_) slot.client->begin_drain();
+  if (owners_ended_ == shard_count_) slot.client->dismiss();
   return slot.client.get();
 }
 
@@ -104,12 +105,6 @@ void ShardState::on_closing(Client& client, CloseReason reason, std::string_view
                               .detail = detail,
                               .frames_received = frames_received,
                               .pending_bytes = lag});
-}
-
-void ShardState::begin_drain(Millis now) {
-  now_ = now;
-  is_draining_ = true;
-  for_each_client([](Client& client) { client.begin_drain(); });
 }
 
 void ShardState::settle() {
@@ -244,6 +239,12 @@ void ShardState::post(ShardId to, Envelope envelope) {
   }
 }
 
+void ShardState::post_to_others(EnvelopeKind kind) {
+  for (ShardId to = 0; to < shard_count_; ++to) {
+    if (to != id_) post(to, {.kind = kind});
+  }
+}
+
 bool ShardState::take_mail(size_t budget, Millis now) {
   now_ = now;
   size_t empty_in_a_row = 0;
@@ -305,6 +306,12 @@ void ShardState::on_envelope(Envelope& envelope, Millis now) {
     case EnvelopeKind::kHoldBack:
       if (Client* client = find(envelope.client)) hold_back(*client, now + kHoldBackMs);
       break;
+    case EnvelopeKind::kIntakeEnded:
+      on_intake_ended();
+      break;
+    case EnvelopeKind::kOwnerEnded:
+      on_owner_ended();
+      break;
   }
 }
 
@@ -339,6 +346,31 @@ bool ShardState::has_mail() const {
 }
 
 bool ShardState::has_overflow() const { return !held_back_.empty() || mailboxes_.is_pressed(id_); }
+
+// -- Drain. Each shard learns of it at its own time, and nobody is told goodbye while another shard
+// may still send something. Mailboxes keep the order, so it is enough that a shard says behind its
+// last kPublish that none follows, and as an owner, once it heard that from all shards, the same
+// behind its last kDeliver. Meanwhile the turns go on; if a shard never says it, the others'
+// clients stay until abort_all().
+
+void ShardState::begin_drain(Millis now) {
+  now_ = now;
+  if (std::exchange(is_draining_, true)) return;
+  for_each_client([](Client& client) { client.begin_drain(); });
+  post_to_others(EnvelopeKind::kIntakeEnded);
+  on_intake_ended();
+}
+
+void ShardState::on_intake_ended() {
+  if (++intakes_ended_ < shard_count_) return;
+  post_to_others(EnvelopeKind::kOwnerEnded);
+  on_owner_ended();
+}
+
+void ShardState::on_owner_ended() {
+  if (++owners_ended_ < shard_count_) return;
+  for_each_client([](Client& client) { client.dismiss(); });
+}
 
 // -- Backpressure. Publishers are not read from while a mailbox on their way is full (a shard whose
 // own mailboxes are full presses on those that publish through it), and for a few milliseconds when

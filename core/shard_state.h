@@ -49,7 +49,6 @@ class ShardState {
     }
   }
   void begin_drain(Millis now);
-  [[nodiscard]] bool is_draining() const { return is_draining_; }
   [[nodiscard]] size_t client_count() const { return client_count_; }
   // Ends the clients that were found to lag too much.
   void settle();
@@ -110,12 +109,15 @@ class ShardState {
   };
 
   void post(ShardId to, Envelope envelope);
+  void post_to_others(EnvelopeKind kind);
   void on_envelope(Envelope& envelope, Millis now);
   // On the owner: numbers the message and hands it to the shards with interest. Takes over the
   // reference.
   void publish_owned(Message* message, Millis now);
   void on_interest_live(uint64_t token, ShardId owner);
   void complete(ClientRef client, uint32_t ticket);
+  void on_intake_ended();
+  void on_owner_ended();
   [[nodiscard]] uint64_t publish_mail();
   void deliver(Message& message, ShardId owner);
   void hold_back(Client& client, Millis until);
@@ -144,6 +146,8 @@ class ShardState {
   Timer second_;                // housekeeping
   Millis now_ = 0;
   bool is_draining_ = false;
+  ShardId intakes_ended_ = 0;  // shards that take in no more, this one included
+  ShardId owners_ended_ = 0;   // of those, owners that have numbered and handed on all there was
 };
 
 }  // namespace stampede::core

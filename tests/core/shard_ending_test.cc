@@ -270,6 +270,101 @@ TEST(Drain, TakesNoMoreFrames) {
   EXPECT_EQ(shards.received(peer), "MESSAGE 1 1, ERROR server-draining, end");
 }
 
+TEST(Drain, GivesEveryReaderWhatWasAcknowledgedByShardsThatLearnOfItLater) {
+  for (const ShardId owner : {ShardId{0}, ShardId{1}, ShardId{2}}) {
+    ShardFixture shards(3);
+    const std::string topic = shards.topic_owned_by(owner);
+    Peer& tcp = shards.connected(Transport::kTcp, 1);
+    Peer& ws = shards.connected(Transport::kWebSocket, 1);
+    for (Peer* reader : {&tcp, &ws})
+      shards.send(*reader, "SUBSCRIBE\nid:1\ndestination:" + topic + "\n\n");
+    Peer& publisher = shards.connected(Transport::kTcp, 0);
+    shards.shard(1).begin_drain(shards.now());
+    shards.run();
+    shards.send(publisher, "SEND\ndestination:" + topic + "\nreceipt:r\n\nx");
+    EXPECT_EQ(shards.received(publisher), "RECEIPT r");
+    shards.begin_drain();
+    EXPECT_EQ(shards.received(tcp), "MESSAGE 1 x, ERROR server-draining, end") << owner;
+    EXPECT_EQ(shards.received(ws), "MESSAGE 1 x, close 1001, end") << owner;
+    EXPECT_EQ(shards.received(publisher), "ERROR server-draining, end");
+    expect_empty(shards.tables());
+  }
+}
+
+TEST(Drain, GivesEveryReaderWhatIsOnItsWay) {
+  for (const ShardId owner : {ShardId{0}, ShardId{1}, ShardId{2}}) {
+    Options options;
+    options.mailbox_slots = 2;  // most of it waits for room
+    ShardFixture shards(3, options);
+    const std::string topic = shards.topic_owned_by(owner);
+    Peer& reader = shards.connected(Transport::kTcp, 1);
+    shards.send(reader, "SUBSCRIBE\nid:1\ndestination:" + topic + "\n\n");
+    Peer& publisher = shards.connected(Transport::kTcp, 0);
+    std::string octets;
+    for (const char* body : {"1", "2", "3", "4", "5"})
+      octets += "SEND\ndestination:" + topic + "\nreceipt:r\n\n" + body + '\0';
+    shards.receive(publisher, octets);
+    shards.begin_drain();
+    EXPECT_EQ(shards.received(reader),
+              "MESSAGE 1 1, MESSAGE 1 2, MESSAGE 1 3, MESSAGE 1 4, MESSAGE 1 5, "
+              "ERROR server-draining, end")
+        << owner;
+    EXPECT_EQ(shards.received(publisher),
+              "RECEIPT r, RECEIPT r, RECEIPT r, RECEIPT r, RECEIPT r, ERROR server-draining, end");
+  }
+}
+
+TEST(Drain, TakesNoFramesWhileItWaitsForOtherShards) {
+  ShardFixture shards(2);
+  Peer& reader = subscriber(shards, Transport::kTcp, 0);
+  Peer& publisher = shards.connected(Transport::kTcp, 1);
+  shards.shard(1).begin_drain(shards.now());
+  shards.send(publisher, "SEND\ndestination:/topic/a\nreceipt:r\n\nlate");
+  Peer& shaking = shards.open(1, Transport::kWebSocket);
+  shards.run();
+  EXPECT_EQ(shards.received(publisher), "");
+  EXPECT_EQ(shards.received(shaking), "HTTP 503, end");
+  shards.begin_drain();
+  EXPECT_EQ(shards.received(reader), "ERROR server-draining, end");
+  EXPECT_EQ(shards.received(publisher), "ERROR server-draining, end");
+}
+
+TEST(Drain, DropsWhatIsHeldOfAPublisherAndFollowsItsEnd) {
+  for (const bool half_closes : {false, true}) {
+    Options options;
+    options.mailbox_slots = 2;
+    ShardFixture shards(2, options);
+    const std::string topic = shards.topic_owned_by(1);
+    Peer& reader = shards.connected(Transport::kTcp, 1);
+    shards.send(reader, "SUBSCRIBE\nid:1\ndestination:" + topic + "\n\n");
+    Peer& publisher = shards.connected(Transport::kTcp, 0);
+    const std::string send = "SEND\ndestination:" + topic + "\nreceipt:r\n\nx" + '\0';
+    shards.receive(publisher, send + send + send);
+    ASSERT_TRUE(Shard::receive_paused(*publisher.client));
+    shards.receive(publisher, send);
+    if (half_closes) shards.shard(0).peer_closed(*publisher.client, false, {}, shards.now());
+    shards.begin_drain();
+    EXPECT_EQ(shards.received(publisher),
+              "RECEIPT r, RECEIPT r, RECEIPT r, ERROR server-draining, "s +
+                  (half_closes ? "abort" : "end"));
+    EXPECT_EQ(shards.received(reader),
+              "MESSAGE 1 x, MESSAGE 1 x, MESSAGE 1 x, ERROR server-draining, end");
+    EXPECT_TRUE(publisher.is_released());
+  }
+}
+
+TEST(Drain, DoesNotHoldBackAnAbort) {
+  ShardFixture shards(2);
+  Peer& peer = subscriber(shards, Transport::kTcp, 1);
+  shards.shard(1).begin_drain(shards.now());
+  shards.run();
+  EXPECT_FALSE(shards.shard(1).is_drained()) << "shard 0 may still send something";
+  shards.shard(1).abort_all(CloseReason::kDrain, shards.now());
+  shards.run();
+  EXPECT_EQ(shards.received(peer), "abort");
+  EXPECT_TRUE(shards.shard(1).is_drained());
+}
+
 TEST(Drain, RefusesWhoComesLater) {
   ShardFixture shards;
   shards.begin_drain();

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <functional>
@@ -376,6 +378,73 @@ TEST_P(ServerTest, DrainsWhatClientsStillHaveToGet) {
   EXPECT_EQ(server_->connections(), 0u);
   Peer late(port_);
   EXPECT_FALSE(late.is_connected());
+}
+
+// Shards learn of the drain one after the other, while publishers go on.
+TEST_P(ServerTest, DrainsToEveryReaderWhatIsAcknowledgedMeanwhile) {
+  constexpr size_t kPeers = 6;
+  core::Options core_options;
+  core_options.close_linger_ms = kPatienceMs;
+  start({}, core_options);
+  std::array<std::atomic<size_t>, kPeers> acknowledged = {};
+  const auto publish = [&](Peer& peer, size_t name) {
+    for (std::string end; end.empty();) {
+      std::string batch;
+      for (size_t n = 0; n < 8; ++n) {
+        if (n > 0) batch += '\0';
+        batch += "SEND\ndestination:/topic/" + std::to_string(name % 3) + "\nreceipt:r\n\n" +
+                 std::to_string(name) + ":" + std::to_string(acknowledged[name] + n);
+      }
+      peer.send(batch);
+      for (size_t n = 0; n < 8 && end.empty(); ++n) {
+        const std::string command = peer.expect_command();
+        if (command == "RECEIPT") {
+          ++acknowledged[name];
+        } else {
+          end = command;
+        }
+      }
+      if (!end.empty()) {
+        EXPECT_EQ(end, "ERROR");
+      }
+    }
+    peer.half_close();
+  };
+  std::array<std::array<size_t, kPeers>, kPeers> received = {};
+  const auto read = [&](Peer& peer, std::array<size_t, kPeers>& next) {
+    while (true) {
+      const std::string frame = peer.expect_frame();
+      if (!frame.starts_with("MESSAGE")) {
+        EXPECT_TRUE(frame.starts_with("ERROR")) << frame;
+        break;
+      }
+      const std::string body = frame.substr(frame.find("\n\n") + 2);
+      const size_t name = std::stoul(body);
+      ASSERT_EQ(body, std::to_string(name) + ":" + std::to_string(next[name]));
+      ++next[name];
+    }
+    peer.half_close();
+  };
+  std::vector<std::unique_ptr<Peer>> peers;
+  for (size_t n = 0; n < 2 * kPeers; ++n) {
+    peers.push_back(std::make_unique<Peer>(port_));
+    peers.back()->connect();
+    if (n < kPeers) peers.back()->subscribe("/topic/*");
+  }
+  std::vector<std::thread> threads;
+  for (size_t n = 0; n < kPeers; ++n) {
+    threads.emplace_back([&, n] { read(*peers[n], received[n]); });
+    threads.emplace_back([&, n] { publish(*peers[kPeers + n], n); });
+  }
+  EXPECT_TRUE(wait_until([&] {
+    return std::ranges::all_of(acknowledged, [](const auto& count) { return count >= 50; });
+  }));
+  server_->drain(kPatienceMs);
+  for (std::thread& thread : threads) thread.join();
+  server_->wait();
+  for (const auto& next : received) {
+    for (size_t name = 0; name < kPeers; ++name) EXPECT_GE(next[name], acknowledged[name]);
+  }
 }
 
 TEST_P(ServerTest, CutsOffWhoIsLeftWhenTheDrainIsOver) {

@@ -61,6 +61,7 @@ void SimWorld::on_client_closed(const core::ClosedClient& client) {
     case core::CloseReason::kPeerReset:
       return;
     default:
+      if (is_draining_ && client.reason == core::CloseReason::kDrain) return;
       if (!is_over_)
         fail("closed a client: " + std::string(to_string(client.reason)) + " " +
              std::string(client.detail));
@@ -177,10 +178,11 @@ void SimWorld::leave(Peer& peer) {
 }
 
 void SimWorld::act() {
+  if (present_.empty()) return;
   Peer& peer = *present_[random_.below(present_.size())];
   const bool can_act = peer.is_connected && !peer.is_leaving;
   if (peer.publisher >= 0) {
-    if (can_act && sends_.size() < scale_.sends) {
+    if (can_act && sends_.size() < sends_max_) {
       for (uint64_t burst = 1 + random_.below(4); burst > 0; --burst) publish(peer);
     }
     return;
@@ -215,6 +217,7 @@ void SimWorld::act() {
 }
 
 void SimWorld::on_frame(Peer& peer, const SimFrame& frame) {
+  if (peer.is_dismissed) fail("a frame behind the ERROR");
   if (frame.command == "CONNECTED") {
     const std::string expected = "1." + std::to_string(peer.protocol->version() - 10);
     if (frame.headers.at("version") != expected) fail("wrong version");
@@ -232,7 +235,12 @@ void SimWorld::on_frame(Peer& peer, const SimFrame& frame) {
       sub.sends_before_live = sends_.size();
     } else if (id[0] == 'u') {
       for (auto& sub : peer.subs) sub->is_ended |= sub->id == id.substr(1);
+    } else if (id[0] == 'p') {
+      sends_[std::stoul(id.substr(1))].is_acknowledged = true;
     }
+  } else if (is_draining_ && frame.command == "ERROR" &&
+             frame.headers.at("message") == "server-draining") {
+    peer.is_dismissed = true;
   } else {
     fail("unexpected " + frame.command + " " +
          (frame.headers.contains("message") ? frame.headers.at("message") : ""));
@@ -306,7 +314,7 @@ bool SimWorld::step_peer(Peer& peer) {
       fail("octets changed in flight");
     // Part of what was under way may have reached the peer.
     socket.to_peer += socket.sending_copy.substr(0, random_.below(socket.sending_copy.size() + 1));
-    peer.is_cut |= socket.has_operation;
+    peer.is_cut |= !socket.sending.empty();
     shard.release(*socket.client);
     socket.client = nullptr;
     peer.is_released = true;
@@ -372,7 +380,7 @@ void SimWorld::step_shard(core::ShardId id) {
 void SimWorld::step() {
   if (random_.one_in(3)) {
     step_shard(static_cast<core::ShardId>(random_.below(scale_.shards)));
-  } else {
+  } else if (!present_.empty()) {
     (void)step_peer(*present_[random_.below(present_.size())]);
   }
 }
@@ -405,7 +413,7 @@ void SimWorld::run_until_quiet() {
   fail("does not come to rest");
 }
 
-void SimWorld::run() {
+SimWorld::Peer& SimWorld::populate() {
   // One only: on the other shards interest comes and goes with the subscribers.
   Peer& witness = open_peer(static_cast<uint32_t>(random_.below(scale_.shards)));
   witness.is_witness = true;
@@ -417,7 +425,12 @@ void SimWorld::run() {
   }
   run_until_quiet();
   if (!witness.subs[0]->is_live) fail("the witness is not subscribed");
-  while (sends_.size() < scale_.sends || arrivals_ < scale_.subscribers) {
+  return witness;
+}
+
+void SimWorld::live(size_t sends) {
+  sends_max_ = sends;
+  while (sends_.size() < sends || arrivals_ < scale_.subscribers) {
     for (int n = 0; n < 12; ++n) step();
     act();
     // Those who stay fill the places; then somebody leaves.
@@ -428,9 +441,44 @@ void SimWorld::run() {
       leave(somebody);
     }
   }
+}
+
+void SimWorld::drain() {
+  // Who has not said CONNECT is told in other ways; shard_ending_test has them.
+  const auto is_connected = [](const Peer* peer) { return peer->is_connected; };
+  while (!std::all_of(present_.begin(), present_.end(), is_connected)) step();
+  is_draining_ = true;
+  sends_max_ = scale_.sends;
+  std::vector<core::ShardId> untold(scale_.shards);
+  for (core::ShardId id = 0; id < scale_.shards; ++id) untold[id] = id;
+  while (!untold.empty()) {
+    const auto next = untold.begin() + static_cast<ptrdiff_t>(random_.below(untold.size()));
+    shards_[*next]->begin_drain(now_);
+    untold.erase(next);
+    for (uint64_t acts = random_.below(60); acts > 0; --acts) {
+      for (int n = 0; n < 12; ++n) step();
+      act();
+    }
+  }
+  run_until_quiet();
+}
+
+void SimWorld::run() {
+  const Peer& witness = populate();
+  live(scale_.sends);
   run_until_quiet();
   check_canonical(*witness.subs[0]);
   check_subscriptions();
+  check_tables_are_empty();
+}
+
+void SimWorld::run_with_drain() {
+  const Peer& witness = populate();
+  live(scale_.sends / 2);
+  drain();
+  check_canonical(*witness.subs[0]);
+  check_subscriptions();
+  check_farewells();
   check_tables_are_empty();
 }
 
@@ -450,23 +498,35 @@ void SimWorld::check_canonical(const Sub& witness) {
       last->second = number;
     }
   }
-  for (size_t number = 0; number < sends_.size(); ++number) {
-    const uint32_t expected = sends_[number].is_duplicate ? 0 : 1;
-    if (seen[number] != expected) {
-      fail("SEND " + std::to_string(number) + " was delivered " + std::to_string(seen[number]) +
-           " times");
-    }
-  }
+  check_sends_taken(seen);
   for (const Peer* publisher : publishers_) {
-    if (!publisher->receipts_expected.empty()) fail("a receipt did not come");
+    if (!is_draining_ && !publisher->receipts_expected.empty()) fail("a receipt did not come");
+  }
+}
+
+// A drain takes each publisher at its word up to some frame; without one that is the last.
+void SimWorld::check_sends_taken(const std::vector<uint32_t>& seen) const {
+  std::vector<bool> is_cut(scale_.publishers, false);
+  for (size_t number = 0; number < sends_.size(); ++number) {
+    const Send& send = sends_[number];
+    const auto publisher = static_cast<size_t>(send.publisher);
+    if (send.is_duplicate ? seen[number] == 0 : seen[number] == 1 && !is_cut[publisher]) continue;
+    const bool may_be_missing = is_draining_ && !send.is_duplicate && !send.is_acknowledged;
+    if (seen[number] > 0 || !may_be_missing) {
+      fail("SEND " + std::to_string(number) + " was delivered " + std::to_string(seen[number]) +
+           " times" + (is_cut[publisher] ? " behind one that was not" : ""));
+    }
+    is_cut[publisher] = true;
   }
 }
 
 void SimWorld::check_subscriptions() {
   for (const auto& peer : peers_) {
-    const bool stayed = !peer->is_released && !peer->is_leaving;
+    const bool stayed = (!peer->is_released || is_draining_) && !peer->is_leaving;
     for (const auto& sub : peer->subs) {
-      if (stayed && !sub->is_live) fail("a SUBSCRIBE was not answered");
+      // A drain may come before a SUBSCRIBE, but not between it and its RECEIPT.
+      if (stayed && !sub->is_live && (!is_draining_ || !sub->received.empty()))
+        fail("a SUBSCRIBE was not answered");
       for (uint32_t d = 0; d < scale_.destinations; ++d) {
         const bool matches =
             sub->destination == destination_name(d) ||
@@ -484,7 +544,7 @@ void SimWorld::check_subscriptions() {
         const bool is_piece = static_cast<size_t>(order.end() - begin) >= got.size() &&
                               std::equal(got.begin(), got.end(), begin);
         if (!is_piece) fail("not a piece of the order of destination " + std::to_string(d));
-        const bool reaches_end = stayed && !sub->is_ending;
+        const bool reaches_end = stayed && !sub->is_ending && sub->is_live;
         if (reaches_end && begin + static_cast<ptrdiff_t>(got.size()) != order.end())
           fail("the end is missing");
         // Who left may have left before the first message that it was sure to get.
@@ -495,6 +555,17 @@ void SimWorld::check_subscriptions() {
         if (needed < begin) fail("a message after the RECEIPT of SUBSCRIBE is missing");
       }
     }
+  }
+}
+
+void SimWorld::check_farewells() const {
+  if (!present_.empty()) fail("the drain left a client");
+  for (const auto& peer : peers_) {
+    if (peer->is_leaving) continue;
+    if (peer->is_cut) fail("the drain cut a client");
+    const bool is_told =
+        peer->protocol->is_websocket() ? peer->protocol->close_code() == 1001 : peer->is_dismissed;
+    if (!is_told) fail("the drain did not say goodbye");
   }
 }
 

@@ -41,13 +41,18 @@ struct SimScale {
 // A publisher's order to a destination is kept; each SEND is in the canonical order exactly once,
 // but of those with one message-id only the first; each SEND with a receipt got it, in order.
 // Octets of a send do not change while it is under way. When all have left, every table is empty.
+//
+// A drain, which the shards learn of one by one while publishers go on, ends it with the same
+// promise: what one publisher said is taken in up to some frame, and all of that reaches everyone
+// who did not leave before it is told goodbye; what has a RECEIPT was taken in.
 class SimWorld : private core::ShardObserver {
  public:
   SimWorld(uint64_t seed, const SimScale& scale);
   ~SimWorld() override;
 
-  // Throws std::runtime_error with what was violated.
+  // Each throws std::runtime_error with what was violated.
   void run();
+  void run_with_drain();
 
  private:
   struct Sub {
@@ -69,6 +74,7 @@ class SimWorld : private core::ShardObserver {
     bool is_leaving = false;  // DISCONNECT sent, or the stream ended by the peer
     bool is_cut = false;      // reset: what it saw may end anywhere
     bool is_witness = false;
+    bool is_dismissed = false;  // got the ERROR of the drain
     int publisher = -1;
     bool is_released = false;
     uint32_t stuck = 0;  // steps until it reads again
@@ -78,6 +84,7 @@ class SimWorld : private core::ShardObserver {
     int publisher;
     std::string message_id;
     bool is_duplicate = false;  // an earlier SEND to the destination had its message-id
+    bool is_acknowledged = false;
   };
 
   void on_client_closed(const core::ClosedClient& client) override;
@@ -90,6 +97,10 @@ class SimWorld : private core::ShardObserver {
   void publish(Peer& peer);
   void leave(Peer& peer);
   void act();
+  // Opens the witness and the publishers; gives the witness, which is subscribed.
+  Peer& populate();
+  // Publishers publish up to that many, the others come and go.
+  void live(size_t sends);
   void on_frame(Peer& peer, const SimFrame& frame);
   void on_message(Peer& peer, const SimFrame& frame);
   [[nodiscard]] std::string body_of(uint32_t number) const;
@@ -102,10 +113,13 @@ class SimWorld : private core::ShardObserver {
   void complete(Peer& peer);
   void run_until_quiet();
   [[nodiscard]] bool is_quiet();
+  void drain();
 
   // -- What must hold.
   void check_canonical(const Sub& witness);
+  void check_sends_taken(const std::vector<uint32_t>& seen) const;
   void check_subscriptions();
+  void check_farewells() const;
   void check_tables_are_empty();
   [[noreturn]] void fail(const std::string& what) const;
 
@@ -123,7 +137,9 @@ class SimWorld : private core::ShardObserver {
   std::vector<std::vector<uint32_t>> canonical_;  // by destination: numbers of SENDs in order
   std::vector<uint32_t> mail_stall_;  // by shard: steps until it looks at its mail again
   core::Millis now_ = 1'000'000;
+  size_t sends_max_ = 0;
   uint32_t arrivals_ = 0;
+  bool is_draining_ = false;
   bool is_over_ = false;
 };
 

@@ -29,6 +29,23 @@ TEST(Simulation, EverySubscriberSeesEachDestinationInTheOwnersOrder) {
   }
 }
 
+TEST(Simulation, DrainGivesEverySubscriberWhatWasTakenIn) {
+  const uint64_t first = number_from_environment("STAMPEDE_SIM_FIRST_SEED", 1);
+  const uint64_t count = number_from_environment("STAMPEDE_SIM_SEEDS", 50);
+  for (uint64_t seed = first; seed < first + count; ++seed) {
+    try {
+      SimScale scale;
+      scale.shards = 1 + static_cast<uint32_t>(seed % 4);
+      scale.subscribers = 80;
+      scale.subscribers_at_once = 40;
+      SimWorld world(seed, scale);
+      world.run_with_drain();
+    } catch (const std::runtime_error& error) {
+      FAIL() << "seed " << seed << ": " << error.what();
+    }
+  }
+}
+
 TEST(Simulation, HoldsWithAnyNumberOfShards) {
   for (const uint32_t shards : {1u, 2u, 3u, 8u}) {
     try {
