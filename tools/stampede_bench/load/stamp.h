@@ -14,7 +14,8 @@ struct Stamp {
   uint64_t number = 0;     // of this publisher, from 0; below 2^48
 };
 
-// Four letters for the publisher, eight for the number, and a line's end to the eye.
+// Four letters for the publisher, eight for the number, and one that follows from these twelve, so
+// that none of them can be altered alone.
 inline constexpr size_t kStampBytes = 13;
 
 // BodyText makes bodies of one size that say what they are and can be checked to the last octet.
