@@ -126,7 +126,8 @@ void LoadLoop::turn(int64_t until_ns) {
   if (!starved_.empty()) {
     buffers_->publish();
     for (const uint32_t handle : std::exchange(starved_, {})) {
-      if (links_[handle].is_open) arm_receive(links_[handle]);
+      // The slot may have another connection since.
+      if (std::exchange(links_[handle].is_starved, false)) arm_receive(links_[handle]);
     }
   }
   now_ns_ = net::monotonic_ns();
@@ -196,6 +197,7 @@ void LoadLoop::on_connect(Link& link, int result) {
 void LoadLoop::on_receive(Link& link, const net::Completion& completion) {
   if (completion.result <= 0) {
     if (completion.result == -ENOBUFS) {
+      link.is_starved = true;
       starved_.push_back(link.handle);
       return;
     }
@@ -263,6 +265,9 @@ void LoadLoop::lose(Link& link, int error) {
 // Pending operations end with the connection; their completions free the slot.
 void LoadLoop::shut(Link& link) {
   link.is_open = false;
+  link.is_starved = false;
+  // What is prepared names the descriptor by its number, which the next socket may be given.
+  ring_->submit();
   // Ends a multishot receive and a send at once; a close alone would wait for them.
   ::shutdown(link.fd, SHUT_RDWR);
   ::close(std::exchange(link.fd, -1));

@@ -36,6 +36,7 @@ struct Link {
   bool is_open = false;
   bool is_dirty = false;
   bool is_sending = false;
+  bool is_starved = false;  // in LoadLoop::starved_
 };
 
 // LoadLoop is one load thread's io_uring: many connections, one send in flight for each, received
