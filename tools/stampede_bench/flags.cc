@@ -14,6 +14,11 @@ namespace {
 
 constexpr uint64_t kBodyBytesMax = uint64_t{16} << 20;
 constexpr uint32_t kThreadsMax = 256;
+// What a schedule in ns can hold.
+constexpr double kRateMin = 0.001;
+constexpr double kRateMax = 1e9;
+constexpr double kChurnRateMax = 100'000;
+constexpr int64_t kTimeMaxMs = int64_t{30} * 24 * 3600 * 1000;
 constexpr uint32_t kClientsMax = 1'000'000;
 constexpr uint32_t kPublishersMax = 1U << 20;
 
@@ -35,7 +40,13 @@ void add_unit(CLI::App& app, const std::string& name, T& target,
 
 void add_duration(CLI::App& app, const std::string& name, int64_t& target,
                   const std::string& help) {
-  add_unit<int64_t>(app, name, target, tools::parse_duration,
+  const auto parse = [](std::string_view text) -> Result<int64_t> {
+    Result<int64_t> time = tools::parse_duration(text);
+    if (time && *time > kTimeMaxMs)
+      return std::unexpected(std::string(text) + " is more than 30 days");
+    return time;
+  };
+  add_unit<int64_t>(app, name, target, parse,
                     help + " (default " + tools::format_duration(target) + ")", "TIME");
 }
 
@@ -71,6 +82,7 @@ void add_run_flags(CLI::App& app, BenchOptions& options) {
                "for what is in flight at the end; what is missing then is lost");
   app.add_option("--server-pid", options.server_pid,
                  "process whose CPU and memory are part of the report")
+      ->check(CLI::PositiveNumber)
       ->type_name("PID");
   app.add_option("--json", options.json_file, "one JSON object; '-' is standard output")
       ->type_name("FILE");
@@ -171,6 +183,16 @@ Result<void> complete(BenchOptions& options) {
     return std::unexpected("--body-size must be " + std::to_string(kStampBytes) + " to " +
                            std::to_string(kBodyBytesMax));
   }
+  // Written so that "nan" fails.
+  const auto is_rate = [](double rate, double max) { return rate >= kRateMin && rate <= max; };
+  if (options.rate != 0 && !is_rate(options.rate, kRateMax))
+    return std::unexpected("--rate must be 0.001 to 1e9");
+  if (!is_rate(options.churn_rate, kChurnRateMax))
+    return std::unexpected("--churn-rate must be 0.001 to 100000");
+  if (options.scenario == Scenario::kQueue && options.destinations > options.subscribers)
+    return std::unexpected(
+        "--destinations must not be more than --subscribers: a queue without a "
+        "consumer keeps what it is sent");
   if (options.has_uuid_ids) options.target.floor_subscription_id.assign(36, 'x');
   if (options.duration_ms < 100) return std::unexpected("--duration must be 100ms or more");
   return {};
@@ -208,8 +230,7 @@ Result<CommandLine> parse_command_line(int argc, const char* const* argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp& help) {
-    line.text = app.help();
-    for (const CLI::App* const command : app.get_subcommands()) line.text = command->help();
+    line.text = app.help();  // of the subcommand, if one was named
     return line;
   } catch (const CLI::CallForVersion& version) {
     line.text = std::string(version.what()) + "\n";

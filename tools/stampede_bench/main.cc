@@ -65,7 +65,7 @@ bool write_files(const BenchOptions& options, const RunReport& report) {
     std::function<std::string()> text;
   };
   const File files[] = {
-      {options.json_file, [&] { return json_report(report) + "\n"; }},
+      {options.json_file, [&] { return json_report(report); }},
       {options.csv_file, [&] { return csv_report(report); }},
       {options.hdr_file, [&] { return hdr_report(report.latency); }},
       {options.plot_file, [&] { return plot_report(report); }},
