@@ -31,21 +31,36 @@ int64_t Churn::follow(int64_t now_ns) {
 void Churn::end() {
   for (Guest& guest : guests_) let_go(guest);
   guests_.clear();
-  for (Guest& guest : leaving_) guest.client->leave(false);
+  for (Guest& guest : leaving_) {
+    guest.client->leave(false);
+    count_lost(guest);
+  }
   leaving_.clear();
 }
 
 void Churn::let_go(Guest& guest) {
-  thread_.tally().errors.lost += guest.client->check().left_out();
   // Those that the broker let in too late to have been there count as well: that is what churn is.
   ++thread_.tally().churned;
   const bool politely = went_++ % 2 == 0 && guest.client->is_ready();
   guest.client->leave(politely);
-  if (politely && !guest.client->is_gone()) leaving_.push_back(std::move(guest));
+  if (guest.client->is_gone()) return count_lost(guest);
+  leaving_.push_back(std::move(guest));
 }
 
 void Churn::forget_gone() {
-  while (!leaving_.empty() && leaving_.front().client->is_gone()) leaving_.pop_front();
+  while (!leaving_.empty() && leaving_.front().client->is_gone()) {
+    count_lost(leaving_.front());
+    leaving_.pop_front();
+  }
+}
+
+void Churn::count_lost(const Guest& guest) {
+  const uint64_t lost = guest.client->check().left_out();
+  if (lost > 0) {
+    thread_.run().note_error(std::to_string(lost) +
+                             " deliveries did not come to one who stayed a while");
+  }
+  thread_.tally().errors.lost += lost;
 }
 
 }  // namespace stampede::bench

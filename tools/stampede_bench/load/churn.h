@@ -30,6 +30,7 @@ class Churn {
   };
   void let_go(Guest& guest);
   void forget_gone();
+  void count_lost(const Guest& guest);
 
   LoadThread& thread_;
   const double interval_ns_;

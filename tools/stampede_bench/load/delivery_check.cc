@@ -12,25 +12,24 @@ constexpr size_t kLeftOutMax = 100'000;
 
 DeliveryCheck::DeliveryCheck(const LoadPlan& plan, uint32_t destination, Expectation expectation)
     : plan_(plan), destination_(destination), expectation_(expectation) {
-  next_.reserve(plan.publishers.size());
-  step_.reserve(plan.publishers.size());
-  for (const PublisherPlan& publisher : plan.publishers) {
+  const PublisherRange range = plan.publishers_to(destination);
+  first_publisher_ = range.first;
+  rows_.reserve(range.count);
+  for (uint32_t row = 0; row < range.count; ++row) {
+    const PublisherPlan& publisher = plan.publishers[range.first + row];
     const uint64_t first = publisher.first_number_to(destination);
-    const bool is_unknown =
-        expectation == Expectation::kFromFirst && first != PublisherPlan::kNever;
-    next_.push_back(is_unknown ? kUnknown : first);
-    step_.push_back(publisher.cycle);
+    rows_.push_back({expectation == Expectation::kFromFirst ? kUnknown : first, publisher.cycle});
   }
 }
 
-bool DeliveryCheck::take_unexpected(const Stamp& stamp, ReportErrors& errors) {
-  if (stamp.publisher >= next_.size() ||
+bool DeliveryCheck::take_other(const Stamp& stamp, uint64_t published, ReportErrors& errors) {
+  const uint32_t row = stamp.publisher - first_publisher_;
+  if (row >= rows_.size() || stamp.number >= published ||
       plan_.publishers[stamp.publisher].destination_of(stamp.number) != destination_) {
     ++errors.corrupted;
     return false;
   }
-  uint64_t& next = next_[stamp.publisher];
-  const uint32_t step = step_[stamp.publisher];
+  auto& [next, step] = rows_[row];
   if (next == kUnknown) {
     next = stamp.number + step;
     return true;
@@ -56,9 +55,9 @@ bool DeliveryCheck::take_unexpected(const Stamp& stamp, ReportErrors& errors) {
 }
 
 uint64_t DeliveryCheck::outstanding(uint32_t publisher, uint64_t published) const {
-  const uint64_t next = next_[publisher];
-  if (expectation_ != Expectation::kAll || next >= published) return 0;
-  return (published - next + step_[publisher] - 1) / step_[publisher];
+  const Row& row = rows_[publisher - first_publisher_];
+  if (expectation_ != Expectation::kAll || row.next >= published) return 0;
+  return (published - row.next + row.step - 1) / row.step;
 }
 
 }  // namespace stampede::bench

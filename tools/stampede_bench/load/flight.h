@@ -48,6 +48,15 @@ class Flight {
     return slots_[number & mask_].waiting_threads.fetch_sub(1, std::memory_order_acq_rel) == 1;
   }
 
+  // The one delivery of a message that goes to one of many. False if somebody had it before: then
+  // it came twice.
+  bool try_end_only(uint64_t number) {
+    uint32_t waiting = 1;
+    // acq_rel: as above; of two threads that have the message one alone takes it out of flight.
+    return is_in_flight(number) && slots_[number & mask_].waiting_threads.compare_exchange_strong(
+                                       waiting, 0, std::memory_order_acq_rel);
+  }
+
   [[nodiscard]] size_t slot_of(uint64_t number) const { return number & mask_; }
   [[nodiscard]] size_t slots() const { return mask_ + 1; }
 

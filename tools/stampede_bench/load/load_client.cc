@@ -75,16 +75,36 @@ void LoadClient::become_ready() {
 }
 
 void LoadClient::on_delivery(std::string_view body, std::string_view ack_id) {
-  if (!ack_id.empty()) link_->dialect->append_ack(link_->out, ack_id);
-  ThreadTally& tally = thread_.tally();
+  if (!ack_id.empty() && !is_leaving_) link_->dialect->append_ack(link_->out, ack_id);
   const auto stamp = thread_.body().check(body);
   if (!stamp) {
-    ++tally.errors.corrupted;
+    ++thread_.tally().errors.corrupted;
     return thread_.run().note_error("a body is not what was sent: " +
                                     std::string(body.substr(0, 80)));
   }
-  if (check_.take(*stamp, tally.errors) && expectation_ != Expectation::kFromFirst)
-    thread_.count_delivery(*stamp, plan_.destination);
+  if (!check_.take_next(*stamp) && !take_other(*stamp)) return;
+  if (expectation_ != Expectation::kFromFirst) thread_.count_delivery(*stamp, plan_.destination);
+}
+
+bool LoadClient::take_other(const Stamp& stamp) {
+  ReportErrors& errors = thread_.tally().errors;
+  const ReportErrors before = errors;
+  bool is_first = false;
+  // Who of a queue's consumers had it before only the flight knows.
+  if (expectation_ == Expectation::kSome && thread_.was_delivered(stamp)) {
+    ++errors.duplicated;
+  } else {
+    is_first = check_.take_other(stamp, thread_.published_by(stamp.publisher), errors);
+  }
+  if (errors.total() > before.total()) {
+    const char* const what = errors.duplicated > before.duplicated ? " came twice to "
+                             : errors.reordered > before.reordered ? " came behind later ones to "
+                                                                   : " was not sent to ";
+    thread_.run().note_error("message " + std::to_string(stamp.number) + " of publisher " +
+                             std::to_string(stamp.publisher) + what +
+                             thread_.plan().destinations[plan_.destination]);
+  }
+  return is_first;
 }
 
 void LoadClient::on_refused(std::string_view reason) {
@@ -96,9 +116,10 @@ void LoadClient::on_lost(int error) {
   link_ = nullptr;
   if (is_leaving_) return;
   ++thread_.tally().errors.disconnected;
-  thread_.run().note_error(std::string("a connection was lost: ") +
+  const char* const what = is_ready_ ? "a connection was lost: " : "could not connect: ";
+  thread_.run().note_error(std::string(what) +
                            (error == 0 ? "closed by the broker" : std::strerror(error)));
-  if (!is_ready_) thread_.give_up();
+  if (!is_ready_) thread_.give_up_set_up();
 }
 
 }  // namespace stampede::bench

@@ -34,11 +34,18 @@ class LoadClient final : public LinkUser {
   [[nodiscard]] bool is_ready() const { return is_ready_; }
   [[nodiscard]] bool is_gone() const { return link_ == nullptr; }
   [[nodiscard]] bool subscribes() const { return plan_.destination != kNobody; }
+  [[nodiscard]] uint32_t destination() const { return plan_.destination; }
   [[nodiscard]] uint32_t publisher() const { return plan_.publisher; }
+  // What is still to be sent.
+  [[nodiscard]] size_t unsent_bytes() const {
+    return link_ == nullptr ? 0 : link_->out.size() + link_->sending.size();
+  }
   [[nodiscard]] const DeliveryCheck& check() const { return check_; }
 
  private:
   void become_ready();
+  // Of a delivery that is not the next in order.
+  [[nodiscard]] bool take_other(const Stamp& stamp);
 
   // Constant after construction.
   LoadThread& thread_;

@@ -90,6 +90,7 @@ Result<RunReport> LoadControl::run() {
     return std::unexpected("there is no process " + std::to_string(options_.server_pid));
   struct sigaction action = {};
   action.sa_handler = on_interrupt;
+  action.sa_flags = SA_RESETHAND;  // the second one ends it as it would any program
   sigaction(SIGINT, &action, nullptr);
   before_ = look_at_server();
   std::vector<std::jthread> runners;
@@ -197,27 +198,33 @@ RunReport LoadControl::report() {
   RunReport report;
   report.scenario = to_string(options_.scenario);
   report.url = options_.url;
-  const int64_t step = run_.schedule.step;
+  // Those that every thread completed: an interrupt cuts one short.
   size_t steps = SIZE_MAX;
+  for (LoadThread& thread : threads_) steps = std::min(steps, thread.tally().steps.size());
   int64_t busiest_ns = 0;
   for (LoadThread& thread : threads_) {
     const ThreadTally& tally = thread.tally();
-    steps = std::min(steps, tally.steps.size());
-    report.published += tally.published;
-    report.delivered += tally.delivered;
-    report.latency.merge(tally.latency);
+    int64_t cpu_ns = 0;
+    for (size_t index = 0; index < steps; ++index) {
+      const TallyStep& step = tally.steps[index];
+      report.published += step.published;
+      report.delivered += step.delivered;
+      report.latency.merge(step.latency);
+      cpu_ns += step.cpu_ns;
+    }
     report.completion.merge(tally.completion);
     report.errors.add(tally.errors);
-    busiest_ns = std::max(busiest_ns, tally.cpu_ns);
+    busiest_ns = std::max(busiest_ns, cpu_ns);
   }
-  report.seconds = static_cast<double>(static_cast<int64_t>(steps) * step) / 1e9;
+  report.seconds = static_cast<double>(static_cast<int64_t>(steps) * run_.schedule.step) / 1e9;
   report.first_error = run_.first_error();
   if (report.seconds > 0) report.load_cpu = static_cast<double>(busiest_ns) / 1e9 / report.seconds;
   report.load_was_limit = report.load_cpu > kBusyLimit;
   if (server_ && points_.size() > 1) {
-    report.server = ServerUse{.cpu_ns = points_.back().cpu_ns - points_.front().cpu_ns,
+    const ServerPoint& last = points_[std::min(steps, points_.size() - 1)];
+    report.server = ServerUse{.cpu_ns = last.cpu_ns - points_.front().cpu_ns,
                               .rss_before_bytes = before_.rss_bytes,
-                              .rss_bytes = points_.back().rss_bytes,
+                              .rss_bytes = last.rss_bytes,
                               .rss_peak_bytes = rss_peak_bytes_};
   }
   add_series(report);

@@ -27,13 +27,19 @@ size_t LoadPlan::client_count() const {
   return count;
 }
 
+PublisherRange LoadPlan::publishers_to(uint32_t destination) const {
+  if (destination == kNobody) return {};
+  if (is_echo) return {destination, 1};
+  return {0, static_cast<uint32_t>(publishers.size())};
+}
+
 LoadPlan make_plan(const BenchOptions& options) {
   LoadPlan plan;
   plan.options = &options;
   plan.is_queue = options.scenario == Scenario::kQueue;
-  const bool is_echo = options.scenario == Scenario::kEcho;
-  const uint32_t destinations = is_echo ? options.subscribers : options.destinations;
-  const uint32_t publishers = is_echo                               ? options.subscribers
+  plan.is_echo = options.scenario == Scenario::kEcho;
+  const uint32_t destinations = plan.is_echo ? options.subscribers : options.destinations;
+  const uint32_t publishers = plan.is_echo                          ? options.subscribers
                               : options.scenario == Scenario::kIdle ? 0
                                                                     : options.publishers;
   for (uint32_t index = 0; index < destinations; ++index)
@@ -45,7 +51,7 @@ LoadPlan make_plan(const BenchOptions& options) {
   uint32_t next_thread = 0;
   for (uint32_t index = 0; index < publishers; ++index) {
     PublisherPlan& publisher = plan.publishers[index];
-    if (is_echo) {
+    if (plan.is_echo) {
       publisher.first = index;
       add_client(plan, next_thread, {.destination = index, .publisher = index});
       continue;
@@ -55,7 +61,7 @@ LoadPlan make_plan(const BenchOptions& options) {
     publisher.phase = static_cast<uint32_t>(uint64_t{index} * destinations / publishers);
     add_client(plan, next_thread, {.publisher = index});
   }
-  for (uint32_t index = 0; !is_echo && index < options.subscribers; ++index)
+  for (uint32_t index = 0; !plan.is_echo && index < options.subscribers; ++index)
     add_client(plan, next_thread, {.destination = index % destinations});
 
   plan.waiting_threads.resize(destinations);

@@ -29,6 +29,12 @@ struct PublisherPlan {
   static constexpr uint64_t kNever = UINT64_MAX;
 };
 
+// Those who publish to a destination.
+struct PublisherRange {
+  uint32_t first = 0;
+  uint32_t count = 0;
+};
+
 // One connection: it subscribes, publishes, or both.
 struct ClientPlan {
   uint32_t destination = kNobody;
@@ -48,10 +54,13 @@ struct LoadPlan {
   std::vector<std::vector<uint32_t>> subscribers;  // by thread and destination
   std::vector<uint32_t> waiting_threads;           // by destination: see Flight
   bool is_queue = false;  // each message goes to exactly one subscriber of its destination
+  bool is_echo = false;   // each destination has the publisher of the same index, and no other
   size_t flight_slots = 0;
   uint32_t window_each = 0;  // of a publisher; 0 in open loop
 
   [[nodiscard]] size_t client_count() const;
+  // `destination` may be kNobody.
+  [[nodiscard]] PublisherRange publishers_to(uint32_t destination) const;
 };
 
 [[nodiscard]] LoadPlan make_plan(const BenchOptions& options);

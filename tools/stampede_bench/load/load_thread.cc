@@ -13,6 +13,9 @@ constexpr int64_t kMillisecondNs = 1'000'000;
 constexpr int64_t kLookNs = 10 * kMillisecondNs;
 // What the brokers' answers to DISCONNECT get.
 constexpr int64_t kLeaveNs = 200 * kMillisecondNs;
+// Who has that much to send waits with the next message: else a broker that takes less than the
+// schedule gives would have it all pile up here.
+constexpr size_t kUnsentBytesMax = size_t{8} << 20;
 
 }  // namespace
 
@@ -26,12 +29,13 @@ LoadThread::LoadThread(LoadRun& run, uint32_t id)
 
 void LoadThread::run_to_end() {
   if (!prepare() || !connect_all() || !wait_for_schedule()) {
-    give_up();
-    leave_all();
-    return;
+    give_up_set_up();
+    return leave_all();
   }
   load();
   drain();
+  wait_until_gone();
+  count_lost();
   leave_all();
 }
 
@@ -114,7 +118,7 @@ void LoadThread::load() {
   }
   for (const uint32_t publisher : own_publishers_) note_window_open(publisher);
   while (loop_->now_ns() < schedule.start) loop_->turn(schedule.start);
-  is_publishing_ = true;
+  has_begun_ = true;
   while (true) {
     const int64_t now = loop_->now_ns();
     follow_schedule(now);
@@ -128,7 +132,6 @@ void LoadThread::load() {
     if (churn_) until = std::min(until, churn_->follow(now));
     turn(until);
   }
-  is_publishing_ = false;
   if (churn_) churn_->end();
 }
 
@@ -140,35 +143,41 @@ void LoadThread::drain() {
     return run_.done_publishing.load(std::memory_order_acquire) == options_.threads &&
            run_.is_all_delivered();
   };
-  while (!is_over() && loop_->now_ns() < run_.schedule.drain_until &&
-         !run_.is_stopped.load(std::memory_order_relaxed))
-    turn(loop_->now_ns() + kMillisecondNs);
-  count_lost();
+  // Earlier than planned after an interrupt.
+  const int64_t until =
+      std::min(run_.schedule.drain_until, loop_->now_ns() + options_.drain_ms * kMillisecondNs);
+  while (!is_over() && loop_->now_ns() < until) turn(loop_->now_ns() + kMillisecondNs);
 }
 
-void LoadThread::count_lost() {
-  for (const LoadClient& client : clients_) {
-    if (!client.subscribes() || plan().is_queue) continue;
-    tally_.errors.lost += client.check().left_out();
-    for (uint32_t publisher = 0; publisher < plan().publishers.size(); ++publisher) {
-      // relaxed: is_over() ordered it, or time is up and an estimate must do.
-      tally_.errors.lost += client.check().outstanding(
-          publisher, run_.publishers[publisher].published.load(std::memory_order_relaxed));
-    }
-  }
-  // Of a queue nobody in particular lacks a message: its publisher knows.
-  for (const uint32_t publisher : own_publishers_) {
-    if (plan().is_queue)
-      tally_.errors.lost += run_.publishers[publisher].in_flight.load(std::memory_order_relaxed);
-  }
-}
-
-void LoadThread::leave_all() {
-  if (!loop_) return;
+// What still comes until the broker has closed is neither lost nor unseen.
+void LoadThread::wait_until_gone() {
   for (LoadClient& client : clients_) client.leave(true);
   const int64_t until = loop_->now_ns() + kLeaveNs;
   const auto is_gone = [](const LoadClient& client) { return client.is_gone(); };
   while (loop_->now_ns() < until && !std::ranges::all_of(clients_, is_gone)) turn(until);
+}
+
+void LoadThread::count_lost() {
+  uint64_t lost = 0;
+  for (const LoadClient& client : clients_) {
+    if (!client.subscribes() || plan().is_queue) continue;
+    lost += client.check().left_out();
+    const auto [first, count] = plan().publishers_to(client.destination());
+    for (uint32_t publisher = first; publisher < first + count; ++publisher)
+      lost += client.check().outstanding(publisher, published_by(publisher));
+  }
+  // Of a queue nobody in particular lacks a message: its publisher knows.
+  for (const uint32_t publisher : own_publishers_) {
+    // relaxed: is_over() ordered it, or time is up and an estimate must do.
+    if (plan().is_queue)
+      lost += run_.publishers[publisher].in_flight.load(std::memory_order_relaxed);
+  }
+  if (lost > 0) run_.note_error(std::to_string(lost) + " deliveries did not come");
+  tally_.errors.lost += lost;
+}
+
+void LoadThread::leave_all() {
+  if (!loop_) return;
   for (LoadClient& client : clients_) client.leave(false);
   clients_.clear();
   loop_.reset();
@@ -196,18 +205,15 @@ void LoadThread::follow_schedule(int64_t now_ns) {
     tally_.is_measuring = true;
     step_ends_at_ = schedule.measure_from + schedule.step;
     step_cpu_ns_ = thread_cpu_ns();
-    return;
   }
   while (now_ns >= step_ends_at_ && step_ends_at_ <= schedule.measure_to) {
     const int64_t cpu_ns = thread_cpu_ns();
     tally_.step.cpu_ns = cpu_ns - std::exchange(step_cpu_ns_, cpu_ns);
     tally_.step.ends_at_ns = step_ends_at_;
-    tally_.cpu_ns += tally_.step.cpu_ns;
     const Histogram& latency = tally_.step.latency;
     // relaxed: for the eyes only.
     run_.live[id_].latency_p50_ns.store(latency.value_at(50), std::memory_order_relaxed);
     run_.live[id_].latency_p99_ns.store(latency.value_at(99), std::memory_order_relaxed);
-    tally_.latency.merge(latency);
     tally_.steps.push_back(std::exchange(tally_.step, {}));
     step_ends_at_ += schedule.step;
   }
@@ -238,7 +244,7 @@ void LoadThread::publish_in_window() {
     const auto& in_flight = run_.publishers[publisher].in_flight;
     // relaxed: what ends later opens the window again.
     bool has_slot = true;
-    while (has_slot && in_flight.load(std::memory_order_relaxed) + burst <= plan().window_each) {
+    while (has_slot && in_flight.load(std::memory_order_relaxed) <= plan().window_each - burst) {
       for (uint32_t count = 0; count < burst && has_slot; ++count)
         has_slot = publish_one(publisher, now);
     }
@@ -252,16 +258,14 @@ bool LoadThread::publish_one(uint32_t publisher, int64_t intended_ns) {
   const uint64_t number = state.published.load(std::memory_order_relaxed);
   const uint32_t destination = plan().publishers[publisher].destination_of(number);
   const uint32_t waiting = plan().waiting_threads[destination];
+  if (publisher_clients_[publisher]->unsent_bytes() > kUnsentBytesMax) return false;
   if (!run_.flights[publisher].try_begin(number, intended_ns, waiting)) return false;
   // relaxed: counts; what they count is ordered by the flight.
   if (waiting > 0) state.in_flight.fetch_add(1, std::memory_order_relaxed);
   state.published.store(number + 1, std::memory_order_relaxed);
   publisher_clients_[publisher]->publish({publisher, number});
   ++tally_.published_in_all;
-  if (tally_.is_measuring) {
-    ++tally_.published;
-    ++tally_.step.published;
-  }
+  if (tally_.is_measuring) ++tally_.step.published;
   return true;
 }
 
@@ -288,37 +292,51 @@ void LoadThread::note_ready() { ++ready_; }
 void LoadThread::note_refused(std::string_view reason) {
   ++tally_.errors.refused;
   run_.note_error("refused: " + std::string(reason));
-  if (!is_publishing_) give_up();
+  give_up_set_up();
 }
 
-void LoadThread::give_up() { run_.is_stopped.store(true, std::memory_order_relaxed); }
+void LoadThread::give_up_set_up() {
+  // relaxed: an order to leave, nothing more.
+  if (!has_begun_) run_.is_stopped.store(true, std::memory_order_relaxed);
+}
+
+uint64_t LoadThread::published_by(uint32_t publisher) const {
+  if (publisher >= run_.publishers.size()) return 0;
+  // relaxed: it was counted before it was sent, and who asks has received it.
+  return run_.publishers[publisher].published.load(std::memory_order_relaxed);
+}
+
+bool LoadThread::was_delivered(const Stamp& stamp) const {
+  return stamp.number < published_by(stamp.publisher) &&
+         !run_.flights[stamp.publisher].is_in_flight(stamp.number);
+}
 
 void LoadThread::count_delivery(const Stamp& stamp, uint32_t destination) {
   Flight& flight = run_.flights[stamp.publisher];
-  if (!flight.is_in_flight(stamp.number)) {
+  const int64_t intended_ns = flight.intended_ns(stamp.number);
+  const bool was_awaited =
+      plan().is_queue ? flight.try_end_only(stamp.number) : flight.is_in_flight(stamp.number);
+  if (!was_awaited) {
     ++tally_.errors.duplicated;
     return;
   }
-  const int64_t intended_ns = flight.intended_ns(stamp.number);
   ++tally_.delivered_in_all;
   if (tally_.is_measuring) {
-    ++tally_.delivered;
     ++tally_.step.delivered;
     tally_.step.latency.record(loop_->now_ns() - intended_ns);
   }
-  if (plan().is_queue) return end_message(stamp, intended_ns);
+  if (plan().is_queue) return note_completed(stamp, intended_ns);
   uint32_t& delivered = delivered_here_[stamp.publisher][flight.slot_of(stamp.number)];
   if (++delivered < plan().subscribers[id_][destination]) return;
   delivered = 0;
-  end_message(stamp, intended_ns);
+  if (flight.end_one(stamp.number)) note_completed(stamp, intended_ns);
 }
 
-void LoadThread::end_message(const Stamp& stamp, int64_t intended_ns) {
-  if (!run_.flights[stamp.publisher].end_one(stamp.number)) return;
+void LoadThread::note_completed(const Stamp& stamp, int64_t intended_ns) {
   if (tally_.is_measuring) tally_.completion.record(loop_->now_ns() - intended_ns);
   // release: see LoadRun::is_all_delivered().
   run_.publishers[stamp.publisher].in_flight.fetch_sub(1, std::memory_order_release);
-  if (interval_ns_ > 0) return;
+  if (options_.rate > 0) return;
   const uint32_t home = plan().publishers[stamp.publisher].thread;
   if (home == id_) return note_window_open(stamp.publisher);
   LoadRun::Inbox& inbox = run_.inboxes[home];

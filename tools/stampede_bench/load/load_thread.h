@@ -34,8 +34,12 @@ class LoadThread {
   [[nodiscard]] ThreadTally& tally() { return tally_; }
   void note_ready();
   void note_refused(std::string_view reason);
-  // The run cannot go on.
-  void give_up();
+  // The run cannot begin.
+  void give_up_set_up();
+  // How many messages a publisher has sent so far; 0 if there is none of that number.
+  [[nodiscard]] uint64_t published_by(uint32_t publisher) const;
+  // Of a queue: it was sent, and some consumer had it.
+  [[nodiscard]] bool was_delivered(const Stamp& stamp) const;
   // A subscriber has the message that `stamp` names, for the first time.
   void count_delivery(const Stamp& stamp, uint32_t destination);
   // The next source address in turn; null without --source-ip.
@@ -48,6 +52,7 @@ class LoadThread {
   void load();
   void drain();
   void leave_all();
+  void wait_until_gone();
   void count_lost();
 
   int64_t publish_on_schedule(int64_t now_ns);
@@ -55,7 +60,8 @@ class LoadThread {
   bool publish_one(uint32_t publisher, int64_t intended_ns);
   void take_inbox();
   void note_window_open(uint32_t publisher);
-  void end_message(const Stamp& stamp, int64_t intended_ns);
+  // All who wait for it have it.
+  void note_completed(const Stamp& stamp, int64_t intended_ns);
   void follow_schedule(int64_t now_ns);
   void turn(int64_t until_ns);
 
@@ -85,7 +91,7 @@ class LoadThread {
   double interval_ns_ = 0;
   int64_t step_ends_at_ = 0;
   int64_t step_cpu_ns_ = 0;
-  bool is_publishing_ = false;
+  bool has_begun_ = false;  // to publish
 };
 
 }  // namespace stampede::bench

@@ -22,16 +22,12 @@ struct TallyStep {
 // Thread:    its load thread; the main thread once that has ended.
 struct ThreadTally {
   bool is_measuring = false;
-  uint64_t published = 0;
-  uint64_t delivered = 0;
   uint64_t delivered_in_all = 0;
   uint64_t published_in_all = 0;
-  Histogram latency;
   Histogram completion;
   Histogram connect;  // from connect() to the broker's answer to the subscription
   ReportErrors errors;
   uint64_t churned = 0;
-  int64_t cpu_ns = 0;
   std::vector<TallyStep> steps;
   TallyStep step;
 };
