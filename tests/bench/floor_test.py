@@ -109,6 +109,16 @@ class Floor(unittest.TestCase):
         pieces = {got[at:at + 64] for at in range(0, len(got), 64)}
         self.assertEqual(pieces, {payload(number, 64) for number in range(len(publishers))})
 
+    def test_what_arrives_while_a_batch_goes_out_is_not_left_lying(self):
+        # As many as two system calls take, so that none is left for the next one.
+        subscribers = [self.connect(1) for _ in range(512)]
+        publishers = [self.connect() for _ in range(8)]
+        for number in range(20):
+            for publisher in publishers:
+                publisher.sendall(record(PUBLISH, 1, payload(number, 240)))
+            for subscriber in subscribers:
+                self.expect(subscriber, payload(number, 240) * len(publishers))
+
     def test_those_who_leave_are_forgotten(self):
         staying = self.connect(1)
         publisher = self.connect()
