@@ -10,6 +10,8 @@ from wire import FrameReader, encode
 
 FAULTS_EACH = 3    # to one subscriber, so that what follows them is in order again
 FAULT_PERIOD = 20  # deliveries of one subscriber from one fault to the next
+# The first and the last letter of the message's number, which are then those of another number, and the last octet.
+ALTERED_AT = (4, 11, -1)
 
 
 class FakeBroker:
@@ -19,7 +21,7 @@ class FakeBroker:
       drop     it is not sent
       double   it is sent twice; of a queue the second time to the next consumer
       swap     it is sent behind the following one
-      alter    one octet of its body is another
+      alter    one octet of its body is another, as good a letter as before
       astray   it is sent to a subscriber of another destination
       cut      its body lacks the last octet
     Faults that happen once:
@@ -97,8 +99,8 @@ class FakeBroker:
             return
         if fault == "alter":
             self.faults += 1
-            at = subscriber.faults * 7 % len(body)  # in the stamp and behind it
-            body = body[:at] + bytes([body[at] ^ 1]) + body[at + 1:]
+            at = ALTERED_AT[subscriber.faults - 1] % len(body)
+            body = body[:at] + (b"c" if body[at:at + 1] == b"b" else b"b") + body[at + 1:]
         if fault == "cut":
             self.faults += 1
             body = body[:-1]
