@@ -1,13 +1,13 @@
 #include "proto/ws_decoder.h"
 
-#include <wslay/wslay.h>
-
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <utility>
 #include <vector>
 
 #include "proto/base/check.h"
+#include "proto/ws_unmask.h"
 
 namespace stampede::proto {
 namespace {
@@ -20,8 +20,11 @@ constexpr uint8_t kOpcodeBits = 0x0F;
 constexpr uint8_t kMaskBit = 0x80;
 constexpr uint8_t kLengthBits = 0x7F;
 
-// A burst of incomplete frames leaves at most this many idle contexts (256 KiB) to a shard.
+// A burst of incomplete frames leaves at most this many idle contexts to a shard.
 constexpr size_t kSpareContextsMax = 64;
+// Payload is handed out in pieces of at most this size: what a receive brings is one piece, and it
+// is still in the first-level cache when it is parsed.
+constexpr size_t kPieceBytesMax = 4096;
 
 constexpr bool is_control(WsOpcode opcode) { return (static_cast<uint8_t>(opcode) & 0x8) != 0; }
 
@@ -57,57 +60,45 @@ bool is_valid_peer_close_code(uint16_t code) {
   return code >= 3000 && code <= 4999;
 }
 
-// One frame on its way through wslay. The header is looked at here as its octets arrive, so that a
-// frame is refused before its payload is there; then header and payload go to wslay, never an octet
-// of the next frame, so that nothing is left in its buffer between two calls.
+// One frame on its way. Its header is looked at as the octets arrive, so that a frame is refused
+// before its payload is there. Payload of data frames is not kept here.
 struct WsDecoder::Context {
-  Context() {
-    const wslay_frame_callbacks callbacks{nullptr, receive, nullptr};
-    CHECK(wslay_frame_context_init(&wslay, &callbacks, this) == 0);
-  }
-  ~Context() { wslay_frame_context_free(wslay); }
-  Context(const Context&) = delete;
-  Context& operator=(const Context&) = delete;
-
-  static ssize_t receive(uint8_t* out, size_t room, int flags, void* self);
-
   [[nodiscard]] WsOpcode opcode() const { return static_cast<WsOpcode>(header[0] & kOpcodeBits); }
   [[nodiscard]] bool fin() const { return (header[0] & kFinBit) != 0; }
   // Requires: the first two octets of the header are there.
-  [[nodiscard]] size_t header_bytes() const { return 2 + length_octets(header[1]) + 4; }
+  [[nodiscard]] size_t length_end() const { return 2 + length_octets(header[1]); }
   [[nodiscard]] bool header_complete() const {
-    return header_size >= 2 && header_size == header_bytes();
+    return header_size >= 2 && header_size == length_end() + 4;
   }
-  void start_next_frame() { header_size = header_given = control_size = 0; }
+  [[nodiscard]] bool complete() const { return header_complete() && payload_left == 0; }
+  void start_next_frame() { header_size = control_size = 0; }
 
-  wslay_frame_context_ptr wslay = nullptr;
+  // Unmasks what `input` has of the payload, up to `room` octets, and takes it from there.
+  // Requires: the header is complete.
+  struct Unmasked {
+    size_t size;
+    bool is_ascii;
+  };
+  Unmasked unmask(std::span<const uint8_t>& input, uint8_t* out, size_t room) {
+    const size_t wanted = static_cast<size_t>(std::min<uint64_t>(room, payload_left));
+    const size_t size = std::min(wanted, input.size());
+    uint8_t* const key = header + length_end();
+    const bool is_ascii = unmask_payload(input.data(), size, key, out);
+    input = input.subspan(size);
+    payload_left -= size;
+    // So that the first octet of the key is the next octet's.
+    if (payload_left > 0) std::rotate(key, key + size % 4, key + 4);
+    return {size, is_ascii};
+  }
+
   size_t pool_index = 0;
-  std::span<const uint8_t>* input = nullptr;  // set during a call of wslay only
-  uint64_t payload_left = 0;                  // not yet given to wslay
+  uint64_t payload_left = 0;
   uint8_t header_size = 0;
-  uint8_t header_given = 0;
   uint8_t control_size = 0;
   bool text_failed = false;  // the good part of a bad text was handed out; the error is next
-  uint8_t header[kHeaderBytesMax];
+  uint8_t header[kHeaderBytesMax] = {};
   uint8_t control[kWsControlPayloadBytesMax];
 };
-
-ssize_t WsDecoder::Context::receive(uint8_t* out, size_t room, int /*flags*/, void* self) {
-  auto* context = static_cast<Context*>(self);
-  if (context->header_given < context->header_size) {
-    const size_t size = std::min<size_t>(room, context->header_size - context->header_given);
-    std::memcpy(out, context->header + context->header_given, size);
-    context->header_given = static_cast<uint8_t>(context->header_given + size);
-    return static_cast<ssize_t>(size);
-  }
-  const size_t wanted = static_cast<size_t>(std::min<uint64_t>(room, context->payload_left));
-  const size_t size = std::min(wanted, context->input->size());
-  if (size == 0) return -1;
-  std::memcpy(out, context->input->data(), size);
-  *context->input = context->input->subspan(size);
-  context->payload_left -= size;
-  return static_cast<ssize_t>(size);
-}
 
 struct WsContextPool::State {
   using Context = WsDecoder::Context;
@@ -123,7 +114,7 @@ struct WsContextPool::State {
     return context;
   }
 
-  // `reusable`: it stands at a frame border. wslay has no way back to one from inside a frame.
+  // `reusable`: it stands at a frame border. Who borrows one begins a frame with it.
   void take_back(Context* context, bool reusable) {
     if (reusable && spare.size() < kSpareContextsMax) {
       spare.push_back(context);
@@ -137,6 +128,7 @@ struct WsContextPool::State {
 
   std::vector<std::unique_ptr<Context>> contexts;
   std::vector<Context*> spare;
+  std::array<uint8_t, kPieceBytesMax> piece;  // of payload that was handed out last
 };
 
 WsContextPool::WsContextPool() : state_(std::make_unique<State>()) {}
@@ -153,11 +145,12 @@ WsEvent WsDecoder::next(std::span<const uint8_t>& input, const WsLimits& limits,
   if (context_ == nullptr) context_ = pool.state_->borrow();
 
   WsEvent event = context_->text_failed ? text_error() : kNothingYet;
-  while (may_go_on(event) && !input.empty()) {
-    event = context_->header_complete() ? take_payload(input) : take_header(input, limits);
+  // A frame without payload is complete with its header.
+  while (may_go_on(event) && (!input.empty() || context_->complete())) {
+    event = context_->header_complete() ? take_payload(input, pool) : take_header(input, limits);
   }
   const bool is_last = event.kind == WsEventKind::kClose || event.kind == WsEventKind::kError;
-  // The payload of other events lies in the context, which is kept for them until the next call.
+  // The payload of a ping or pong lies in the context, which is kept for it until the next call.
   if (is_last || (may_go_on(event) && at_frame_border())) release(pool);
   return event;
 }
@@ -175,27 +168,31 @@ bool WsDecoder::at_frame_border() const {
 WsEvent WsDecoder::take_header(std::span<const uint8_t>& input, const WsLimits& limits) {
   Context& frame = *context_;
   while (!input.empty() && !frame.header_complete()) {
-    const uint8_t octet = input.front();
-    input = input.subspan(1);
-    frame.header[frame.header_size++] = octet;
+    const size_t before = frame.header_size;
+    // PERF: most headers lie whole at the front of what is there, with payload behind them.
+    if (before == 0 && input.size() >= kHeaderBytesMax) {
+      std::memcpy(frame.header, input.data(), kHeaderBytesMax);
+      frame.header_size = static_cast<uint8_t>(frame.length_end() + 4);
+    } else {
+      frame.header[frame.header_size++] = input.front();
+    }
+    input = input.subspan(frame.header_size - before);
 
     // Each rule is held against the first octet that can break it, however the header was cut.
+    const auto reached = [&](size_t end) { return before < end && frame.header_size >= end; };
     WsEvent event = kNothingYet;
-    if (frame.header_size == 1) event = check_opcode(octet, limits);
-    if (frame.header_size == 2) event = check_mask_and_length(octet);
-    if (may_go_on(event) && frame.header_size >= 2 &&
-        frame.header_size == 2 + length_octets(frame.header[1])) {
+    if (reached(1)) event = check_opcode(limits);
+    if (may_go_on(event) && reached(2)) event = check_mask_and_length();
+    if (may_go_on(event) && frame.header_size >= 2 && reached(frame.length_end())) {
       event = check_length(limits);
     }
     if (!may_go_on(event)) return event;
   }
-  // A frame without payload is complete with its header.
-  if (frame.header_complete() && frame.payload_left == 0) return take_payload(input);
   return kNothingYet;
 }
 
-WsEvent WsDecoder::check_opcode(uint8_t octet, const WsLimits& limits) const {
-  if ((octet & kRsvBits) != 0) return protocol_error("a reserved bit is set");
+WsEvent WsDecoder::check_opcode(const WsLimits& limits) const {
+  if ((context_->header[0] & kRsvBits) != 0) return protocol_error("a reserved bit is set");
   const bool is_open = message_opcode_ != WsOpcode::kContinuation;
   switch (context_->opcode()) {
     case WsOpcode::kContinuation:
@@ -217,7 +214,8 @@ WsEvent WsDecoder::check_opcode(uint8_t octet, const WsLimits& limits) const {
   return protocol_error("the opcode is reserved");
 }
 
-WsEvent WsDecoder::check_mask_and_length(uint8_t octet) const {
+WsEvent WsDecoder::check_mask_and_length() const {
+  const uint8_t octet = context_->header[1];
   if ((octet & kMaskBit) == 0) return protocol_error("a frame is not masked");
   const WsOpcode opcode = context_->opcode();
   const uint8_t length = octet & kLengthBits;
@@ -258,31 +256,29 @@ WsEvent WsDecoder::check_length(const WsLimits& limits) {
   return kNothingYet;
 }
 
-WsEvent WsDecoder::take_payload(std::span<const uint8_t>& input) {
-  Context& frame = *context_;
-  frame.input = &input;
-  wslay_frame_iocb received{};
-  const ssize_t result = wslay_frame_recv(frame.wslay, &received);
-  frame.input = nullptr;
-  if (result < 0) {
-    // All that wslay would refuse was refused above; if it knows more, its word counts.
-    return result == WSLAY_ERR_WANT_READ ? kNothingYet : protocol_error("the frame is malformed");
-  }
-  const std::span<const uint8_t> payload(received.data, received.data_length);
-  if (!is_control(frame.opcode())) return on_data(payload);
+WsEvent WsDecoder::take_payload(std::span<const uint8_t>& input, WsContextPool& pool) {
+  if (is_control(context_->opcode())) return take_control_payload(input);
+  std::span<uint8_t> piece = pool.state_->piece;
+  const auto [size, is_ascii] = context_->unmask(input, piece.data(), piece.size());
+  return on_data(piece.first(size), is_ascii);
+}
 
-  std::copy(payload.begin(), payload.end(), frame.control + frame.control_size);
-  frame.control_size = static_cast<uint8_t>(frame.control_size + payload.size());
+WsEvent WsDecoder::take_control_payload(std::span<const uint8_t>& input) {
+  Context& frame = *context_;
+  const size_t room = kWsControlPayloadBytesMax - frame.control_size;
+  const size_t size = frame.unmask(input, frame.control + frame.control_size, room).size;
+  frame.control_size = static_cast<uint8_t>(frame.control_size + size);
   if (frame.payload_left > 0) return kNothingYet;
   const WsEvent event = on_control_frame();
   frame.start_next_frame();
   return event;
 }
 
-WsEvent WsDecoder::on_data(std::span<const uint8_t> payload) {
+WsEvent WsDecoder::on_data(std::span<const uint8_t> payload, bool is_ascii) {
   Context& frame = *context_;
   const WsOpcode opcode = message_opcode_;
-  if (opcode == WsOpcode::kText) {
+  // ASCII between two characters needs no other look.
+  if (opcode == WsOpcode::kText && !(is_ascii && utf8_.at_character_border())) {
     const Utf8Stream before = utf8_;
     if (!utf8_.feed(payload)) return text_until_error(payload, before);
   }

@@ -17,8 +17,9 @@ struct WsLimits {
   uint32_t fragments_max;      // frames of one message, empty ones included: kMessageTooBig
 };
 
-// WsContextPool lends wslay frame contexts (about 4 KiB each) to the decoders of one shard, which
-// hold one only while a WebSocket frame is incomplete.
+// WsContextPool lends frame contexts (less than 200 octets each) to the decoders of one shard,
+// which hold one only while a WebSocket frame is incomplete, and the room in which they unmask
+// payload.
 //
 // Owns:      every context, lent ones included. Thread: home shard.
 // Lifetime:  outlives the decoders that borrow from it.
@@ -52,18 +53,18 @@ enum class WsEventKind : uint8_t {
 struct WsEvent {
   WsEventKind kind;
   WsOpcode message_opcode = WsOpcode::kContinuation;  // kData: kText or kBinary
-  std::span<const uint8_t> payload = {};  // valid until the next call of next() or release()
+  // Valid until the next call of release(), or of next() of any decoder of this pool.
+  std::span<const uint8_t> payload = {};
   uint16_t status_code = 0;      // kClose: the peer's code or 0; kError: the code to close with
   std::string_view detail = {};  // kError: a readable clause (static storage)
 };
 
 // WsDecoder takes the octets of one connection behind the opening handshake and gives payload and
-// control frames (RFC 6455 sections 5 to 7), through wslay's frame level.
+// control frames (RFC 6455 sections 5 to 7).
 //
 // Owns:      a few words; a context of the pool while a frame is incomplete. Thread: home shard.
 // Invariant: the events do not depend on how the input was cut, but for where kData is divided.
-//            No payload is buffered here beyond an incomplete control frame. wslay never holds an
-//            octet that was not handed out: it is given one frame at a time.
+//            No payload is buffered here beyond an incomplete control frame.
 class WsDecoder {
  public:
   WsDecoder();
@@ -89,12 +90,13 @@ class WsDecoder {
   [[nodiscard]] bool at_frame_border() const;
   // These return why the frame is refused, kError with its code, or kNeedMore if it may go on.
   [[nodiscard]] WsEvent take_header(std::span<const uint8_t>& input, const WsLimits& limits);
-  [[nodiscard]] WsEvent check_opcode(uint8_t octet, const WsLimits& limits) const;
-  [[nodiscard]] WsEvent check_mask_and_length(uint8_t octet) const;
+  [[nodiscard]] WsEvent check_opcode(const WsLimits& limits) const;
+  [[nodiscard]] WsEvent check_mask_and_length() const;
   [[nodiscard]] WsEvent check_length(const WsLimits& limits);
   // kNeedMore: nothing to tell yet.
-  [[nodiscard]] WsEvent take_payload(std::span<const uint8_t>& input);
-  [[nodiscard]] WsEvent on_data(std::span<const uint8_t> payload);
+  [[nodiscard]] WsEvent take_payload(std::span<const uint8_t>& input, WsContextPool& pool);
+  [[nodiscard]] WsEvent take_control_payload(std::span<const uint8_t>& input);
+  [[nodiscard]] WsEvent on_data(std::span<const uint8_t> payload, bool is_ascii);
   [[nodiscard]] WsEvent on_control_frame() const;
   [[nodiscard]] WsEvent text_until_error(std::span<const uint8_t> payload, Utf8Stream text);
 

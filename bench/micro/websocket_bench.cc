@@ -3,6 +3,8 @@
 //   decode_client_frames/payload/text  a stream of masked frames through WsDecoder: header,
 //   unmasking
 //                                      and, of text, the check for UTF-8.
+//   unmask_payload/<implementation>/payload
+//                                      that step alone, in the first-level cache.
 //   write_ws_header/payload            the header of a server's frame.
 //   append_ws_frame/payload            a server's frame with its payload, into a string that is
 //   warm.
@@ -12,11 +14,13 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "bench/micro/stomp_sample.h"
 #include "proto/base/check.h"
 #include "proto/ws_decoder.h"
 #include "proto/ws_encoder.h"
+#include "proto/ws_unmask.h"
 #include "tests/support/ws_client_frames.h"
 
 namespace stampede::bench {
@@ -52,6 +56,31 @@ void decode_client_frames(benchmark::State& state) {
 BENCHMARK(decode_client_frames)
     ->ArgNames({"payload", "text"})
     ->ArgsProduct({{200, 1'024, 16'384}, {0, 1}});
+
+void unmask_payload(benchmark::State& state, proto::UnmaskImplementation implementation) {
+  if (!proto::unmasker_is_supported(implementation)) {
+    state.SkipWithError("this CPU does not have it");
+    return;
+  }
+  constexpr uint8_t kKey[4] = {0x37, 0xFA, 0x21, 0x3D};
+  const std::string masked = sample_body(static_cast<size_t>(state.range(0)));
+  std::vector<uint8_t> out(masked.size());
+  const proto::UnmaskPayload unmask = proto::unmasker(implementation);
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(
+        unmask(reinterpret_cast<const uint8_t*>(masked.data()), masked.size(), kKey, out.data()));
+    benchmark::DoNotOptimize(out.data());
+  }
+  state.SetBytesProcessed(state.iterations() * state.range(0));
+}
+BENCHMARK_CAPTURE(unmask_payload, portable, proto::UnmaskImplementation::kPortable)
+    ->ArgName("payload")
+    ->Arg(200)
+    ->Arg(4'096);
+BENCHMARK_CAPTURE(unmask_payload, avx2, proto::UnmaskImplementation::kAvx2)
+    ->ArgName("payload")
+    ->Arg(200)
+    ->Arg(4'096);
 
 void write_ws_header(benchmark::State& state) {
   uint8_t header[proto::kWsServerHeaderBytesMax];

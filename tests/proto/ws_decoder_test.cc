@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 #include <string>
 #include <string_view>
@@ -384,6 +385,48 @@ TEST_F(WsDecoderTest, AgreesWithWslaysEventLevel) {
     without_error += told.error_code == 0 ? 1 : 0;
   }
   EXPECT_GT(without_error, 5000u);
+}
+
+TEST_F(WsDecoderTest, AgreesWithWslayHoweverTheWireIsCut) {
+  const WsLimits limits{.message_bytes_max = 600, .fragments_max = 1000};
+  std::mt19937 random(5202);
+  for (int round = 0; round < 100; ++round) {
+    wire_ = random_wire(random);
+    const auto whole = octets(wire_);
+    const WsStory told = tests::tell_by_decoder({whole}, limits, pool_);
+    ASSERT_EQ(tests::compare_with_oracle(told, whole, limits.message_bytes_max), "") << round;
+    for_each_split(whole, [&](const Pieces& pieces) {
+      ASSERT_EQ(tests::tell_by_decoder(pieces, limits, pool_), told) << round;
+    });
+  }
+}
+
+// Longer than what is handed out at once, so that the masking key is taken up again in the middle.
+TEST_F(WsDecoderTest, AgreesWithWslayOnLongFrames) {
+  const WsLimits roomy{.message_bytes_max = 1 << 20, .fragments_max = 1};
+  constexpr std::string_view kCharacters[] = {"a", "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x90\x83"};
+  std::mt19937 random(1631);
+  for (int round = 0; round < 200; ++round) {
+    wire_.clear();
+    for (int frames = 0; frames < 3; ++frames) {
+      ClientFrame frame{.opcode = random() % 2 == 0 ? WsOpcode::kText : WsOpcode::kBinary};
+      for (uint8_t& octet : frame.masking_key) octet = static_cast<uint8_t>(random());
+      const size_t size = random() % 20000;
+      std::string payload;
+      while (payload.size() < size) payload += kCharacters[random() % 4 * (random() % 2)];
+      if (random() % 10 == 0) payload.insert(random() % (payload.size() + 1), "\x80");
+      frame.payload = payload;
+      append_client_frame(wire_, frame);
+    }
+    const auto whole = octets(wire_);
+    Pieces pieces;
+    for (size_t at = 0; at < whole.size(); at += pieces.back().size()) {
+      pieces.push_back(whole.subspan(at, std::min(1 + random() % 6000, whole.size() - at)));
+    }
+    const WsStory told = tests::tell_by_decoder(pieces, roomy, pool_);
+    ASSERT_EQ(tests::compare_with_oracle(told, whole, roomy.message_bytes_max), "") << round;
+    ASSERT_EQ(tests::tell_by_decoder({whole}, roomy, pool_), told) << round;
+  }
 }
 
 }  // namespace
