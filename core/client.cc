@@ -385,12 +385,13 @@ void Client::end_all_subscriptions(Unsent unsent) {
 }
 
 void Client::end_subscription(std::unique_ptr<Subscription> subscription, bool keep_unsent) {
+  Topic& topic = subscription->group->topic;
+  const bool was_last = shard_.topics.end(*subscription);
   if (keep_unsent) {
     outflow_.keep_unsent(*subscription);
     if (outflow_.has_private()) on_private_grown();
   }
-  Topic& topic = subscription->group->topic;
-  if (shard_.topics.end(*subscription)) shard_.withdraw(topic, shard_.now());
+  if (was_last) shard_.withdraw(topic, shard_.now());
   outflow_.drop(std::move(subscription), shard_.topics);
 }
 

@@ -2,15 +2,16 @@
 
 namespace stampede::core {
 
-std::string_view MessageEncoder::headers(proto::StompVersion version, uint64_t& left_out) {
-  const auto index = static_cast<size_t>(version);
-  std::string& text = texts_[index];
-  if (!is_made_[index]) {
-    text.clear();
-    left_out += message_->append_headers(text, version);
-    is_made_[index] = true;
+void MessageEncoder::make(proto::StompVersion version, uint64_t& left_out) {
+  const auto of_version = static_cast<size_t>(version);
+  Texts& texts = texts_[of_version];
+  texts.text.clear();
+  texts.ends.clear();
+  for (const Message* message : messages_) {
+    left_out += message->append_headers(texts.text, version);
+    texts.ends.push_back(texts.text.size());
   }
-  return text;
+  is_made_[of_version] = true;
 }
 
 }  // namespace stampede::core

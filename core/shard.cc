@@ -58,6 +58,14 @@ bool Shard::take_mail(size_t budget, Millis now) { return state_->take_mail(budg
 
 void Shard::run_timers(Millis now) { state_->run_timers(now); }
 
+void Shard::fan_out(size_t groups_max, Millis now) {
+  state_->set_now(now);
+  state_->topics.fan_out(groups_max);
+  state_->settle();
+}
+
+bool Shard::is_gathering() const { return state_->topics.is_gathering(); }
+
 uint64_t Shard::post_mail() { return state_->post_mail(); }
 
 bool Shard::has_mail() const { return state_->has_mail(); }

@@ -106,6 +106,11 @@ class Shard {
   // Takes at most `budget` envelopes from the mailboxes; true if more are waiting.
   bool take_mail(size_t budget, Millis now);
   void run_timers(Millis now);
+  // Puts what was delivered and gathered into the logs of about `groups_max` groups, after intake
+  // and before the flush.
+  void fan_out(size_t groups_max, Millis now);
+  // True if fan_out() has something to do.
+  [[nodiscard]] bool is_gathering() const;
   // Makes this turn's envelopes visible to their shards; bit n is set if shard n got some (or still
   // has overflow waiting for room) and must be woken if it sleeps.
   [[nodiscard]] uint64_t post_mail();

@@ -369,6 +369,8 @@ void ShardState::on_intake_ended() {
 
 void ShardState::on_owner_ended() {
   if (++owners_ended_ < shard_count_) return;
+  // A client that has nothing left to send is told goodbye.
+  topics.fan_out(SIZE_MAX);
   for_each_client([](Client& client) { client.dismiss(); });
 }
 

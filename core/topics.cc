@@ -1,5 +1,7 @@
 #include "core/topics.h"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <utility>
 
@@ -58,7 +60,12 @@ Topics::Topics(const Options& options, ShardMetrics& metrics, ReadyList& ready)
       groups_(16, HashGroupKey{options.boot_id}),
       matches_(16, HashText{options.boot_id}) {}
 
-Topics::~Topics() = default;
+Topics::~Topics() {
+  for (Topic* topic : gathering_) {
+    for (Message* message : topic->spreading) message->drop_reference();
+    for (Message* message : topic->gathered) message->drop_reference();
+  }
+}
 
 Topic& Topics::find_or_make_topic(std::string_view destination, bool is_pattern) {
   if (is_pattern) {
@@ -81,6 +88,7 @@ Topic& Topics::find_or_make_topic(std::string_view destination, bool is_pattern)
 Group& Topics::find_or_make(std::string_view destination, bool is_pattern, std::string_view id,
                             bool has_id, WireVariant variant) {
   Topic& topic = find_or_make_topic(destination, is_pattern);
+  append_gathered(topic);
   const auto found = groups_.find(GroupKey{&topic, id, variant, has_id});
   if (found != groups_.end()) return *found->second;
   auto made = std::make_unique<Group>(topic, id, has_id, variant, pool_);
@@ -91,6 +99,7 @@ Group& Topics::find_or_make(std::string_view destination, bool is_pattern, std::
 }
 
 void Topics::attach(Subscription& subscription, Group& group) {
+  DCHECK(!group.topic.is_gathering());
   subscription.group = &group;
   group.log.attach(subscription);
   ++group.live;
@@ -102,8 +111,9 @@ void Topics::attach(Subscription& subscription, Group& group) {
 
 bool Topics::end(Subscription& subscription) {
   DCHECK(!subscription.has_ended);
-  subscription.has_ended = true;
   Group& group = *subscription.group;
+  append_gathered(group.topic);
+  subscription.has_ended = true;
   --group.live;
   --live_;
   return --group.topic.live == 0;
@@ -118,6 +128,7 @@ void Topics::detach(Subscription& subscription) {
 
 void Topics::remove_group(Group& group) {
   Topic& topic = group.topic;
+  append_gathered(topic);
   topic.lagging -= group.lagging;
   topic.groups.remove(group);
   groups_.erase(groups_.find(GroupKey{&topic, group.id, group.variant, group.has_id}));
@@ -146,25 +157,82 @@ const std::vector<Topic*>& Topics::matching_patterns(std::string_view destinatio
 }
 
 void Topics::deliver(Message& message, ShardId owner) {
-  encoder_.begin(message);
-  const auto append_to = [&](Topic& topic) {
+  const auto add_to = [&](Topic& topic) {
     if ((topic.live_owners >> owner & 1) == 0) return;
-    for (Group* group = topic.groups.front(); group != nullptr; group = group->in_topic.next) {
-      if (group->live > 0) append(*group, message);
-    }
+    gather(topic, message);
     if (topic.lagging > topic.live / 2) is_overrun_ = true;
   };
   const auto found = exact_.find(message.destination(), message.destination_hash());
-  if (found != exact_.end()) append_to(*found->second);
+  if (found != exact_.end()) add_to(*found->second);
   if (patterns_.size() > 0) {
-    for (Topic* topic : matching_patterns(message.destination())) append_to(*topic);
+    for (Topic* topic : matching_patterns(message.destination())) add_to(*topic);
   }
-  encoder_.end();
 }
 
-void Topics::append(Group& group, Message& message) {
+void Topics::gather(Topic& topic, Message& message) {
+  if (!topic.is_gathering()) {
+    Group& first = *topic.groups.front();
+    if (topic.groups.next(first) == nullptr) {
+      if (first.live == 0) return;
+      const std::array only = {&message};
+      encoder_.begin(only);
+      append(first, message, 0);
+      return encoder_.end();
+    }
+    gathering_.push_back(&topic);
+  }
+  message.add_references(1);
+  topic.gathered.push_back(&message);
+  topic.gathered_bytes += message.memory_bytes();
+  if (topic.gathered_bytes >= kGatheredBytesMax) append_gathered(topic);
+}
+
+void Topics::fan_out(size_t groups_max) {
+  while (!gathering_.empty() && groups_max > 0) {
+    Topic& topic = *gathering_.front();
+    groups_max -= std::min(groups_max, spread(topic, groups_max));
+    if (!topic.is_gathering()) gathering_.pop_front();
+  }
+}
+
+void Topics::append_gathered(Topic& topic) {
+  if (!topic.is_gathering()) return;
+  std::erase(gathering_, &topic);
+  while (topic.is_gathering()) spread(topic, SIZE_MAX);
+}
+
+// PERF: one log after the other, and a turn's sends before the next ones. Message by message, or
+// with all groups before the first send, the end of each log would be in no cache once there are
+// some hundred groups.
+size_t Topics::spread(Topic& topic, size_t groups_max) {
+  if (topic.next_group == nullptr) {
+    topic.spreading.swap(topic.gathered);
+    topic.gathered_bytes = 0;
+    topic.next_group = topic.groups.front();
+  }
+  size_t groups = 0;
+  encoder_.begin(topic.spreading);
+  while (topic.next_group != nullptr && groups < groups_max) {
+    append_all(*topic.next_group, topic.spreading);
+    topic.next_group = topic.groups.next(*topic.next_group);
+    ++groups;
+  }
+  encoder_.end();
+  if (topic.next_group == nullptr) {
+    for (Message* message : topic.spreading) message->drop_reference();
+    topic.spreading.clear();
+  }
+  return groups;
+}
+
+void Topics::append_all(Group& group, std::span<Message* const> messages) {
+  if (group.live == 0) return;
+  for (size_t index = 0; index < messages.size(); ++index) append(group, *messages[index], index);
+}
+
+void Topics::append(Group& group, Message& message, size_t index) {
   const std::string_view headers =
-      encoder_.headers(group.variant.version, metrics_.headers_unexpressible);
+      encoder_.headers(index, group.variant.version, metrics_.headers_unexpressible);
   const std::span<const uint8_t> body = message.body_and_nul();
   const size_t frame_bytes = group.prefix.size() + headers.size() + body.size();
   const bool is_websocket = group.variant.framing != WireVariant::Framing::kTcp;

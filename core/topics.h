@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -55,6 +57,14 @@ struct Topic {
   // follows.
   uint64_t live_owners = 0;
   IntrusiveList<Group, &Group::in_topic> groups;
+  // Delivered, but not in the groups' logs yet: see Topics::fan_out(). One reference each.
+  std::vector<Message*> gathered;
+  size_t gathered_bytes = 0;
+  // Earlier ones, in the logs of the groups before `next_group` only. Null: there are none.
+  std::vector<Message*> spreading;
+  Group* next_group = nullptr;
+
+  [[nodiscard]] bool is_gathering() const { return !gathered.empty() || next_group != nullptr; }
 };
 
 // Topics is a shard's part as home of subscribers: which topics and groups there are, and how a
@@ -63,7 +73,8 @@ struct Topic {
 // Owns:      topics, groups and their logs. Thread: home shard.
 // Lifetime:  a Topic lives while a group of it does; a Group while a cursor is attached to its log.
 // Invariant: a client's list of cursors behind holds exactly those of its cursors that are neither
-//            caught up nor in flight.
+//            caught up nor in flight. A topic's groups and live subscriptions change only while
+//            nothing is gathered for it.
 class Topics {
  public:
   Topics(const Options& options, ShardMetrics& metrics, ReadyList& ready);
@@ -73,16 +84,20 @@ class Topics {
   [[nodiscard]] Group& find_or_make(std::string_view destination, bool is_pattern,
                                     std::string_view id, bool has_id, WireVariant variant);
   void attach(Subscription& subscription, Group& group);
-  // The subscription no longer counts; true if it was its topic's last. Its cursor is still
-  // attached.
+  // The subscription no longer counts; true if it was its topic's last. Its log has all that was
+  // delivered to it, and its cursor is still attached.
   [[nodiscard]] bool end(Subscription& subscription);
   // Takes the cursor out of its log, and the group and the topic away if that was the last.
   // Requires: not in flight, not on its client's list.
   void detach(Subscription& subscription);
 
-  // Appends the message, which `owner` numbered, to the log of every group that it is for.
-  // O(groups) plus the cursors that were caught up.
+  // Takes the message, which `owner` numbered, for every group that it is for. A topic of one group
+  // has it appended to the log at once; for one of many it is gathered, so that fan_out() fills one
+  // log after the other and not all of them for each message.
   void deliver(Message& message, ShardId owner);
+  // Appends what was gathered to the logs of about `groups_max` groups.
+  void fan_out(size_t groups_max);
+  [[nodiscard]] bool is_gathering() const { return !gathering_.empty(); }
 
   // Clients that lag by more than the limit, until they are taken out to be ended.
   void note_lagging(ClientRef client) { lagging_.push_back(client); }
@@ -121,7 +136,13 @@ class Topics {
   Topic& find_or_make_topic(std::string_view destination, bool is_pattern);
   void remove_group(Group& group);
   [[nodiscard]] const std::vector<Topic*>& matching_patterns(std::string_view destination);
-  void append(Group& group, Message& message);
+  void gather(Topic& topic, Message& message);
+  // Appends all that was gathered for one topic, before something about it changes.
+  void append_gathered(Topic& topic);
+  size_t spread(Topic& topic, size_t groups_max);
+  void append_all(Group& group, std::span<Message* const> messages);
+  // Appends the message of that index in the encoder.
+  void append(Group& group, Message& message, size_t index);
   void note_lag(Group& group);
   void police(Group& group, size_t newest_bytes);
 
@@ -130,6 +151,9 @@ class Topics {
   // A body from here on is referenced instead of copied. Up to here a contiguous span, which goes
   // out by a plain send, is cheaper than a second span.
   static constexpr size_t kReferencedBodyBytesMin = 32 * 1024;
+  // Octets of messages that a topic gathers, about what a turn takes in. Bounds what the encoder
+  // keeps at a time.
+  static constexpr size_t kGatheredBytesMax = 256 * 1024;
 
   const Options& options_;
   ShardMetrics& metrics_;
@@ -140,6 +164,7 @@ class Topics {
   PatternTrie<Topic> patterns_;
   tsl::robin_map<GroupKey, std::unique_ptr<Group>, HashGroupKey> groups_;
   tsl::robin_map<std::string, Match, HashText, std::equal_to<>> matches_;
+  std::deque<Topic*> gathering_;  // those that are, in the order in which they began
   uint64_t pattern_generation_ = 1;
   uint64_t attached_ = 0;
   uint64_t live_ = 0;

@@ -46,6 +46,7 @@ class ShardLoop {
   void take_inbound() noexcept;
   void run_timers() noexcept;
   void post_mail() noexcept;
+  void fan_out() noexcept;
   void flush_sends() noexcept;
   void close_connections() noexcept;
   void answer_requests() noexcept;

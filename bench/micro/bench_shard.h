@@ -98,6 +98,7 @@ class BenchShards : private core::ShardObserver {
   // Until nobody has anything to send. In the manner of net::Sender: plans a turn's worth of sends,
   // then hears that they are complete.
   Flushed flush(core::ShardId shard) {
+    shards_[shard]->fan_out(SIZE_MAX, kNow);
     Flushed flushed;
     std::array<core::SendSpan, core::kSendSpansMax> spans;
     std::array<core::Client*, kSendsOfTurn> sending;

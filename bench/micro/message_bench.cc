@@ -64,8 +64,8 @@ void encode_headers(benchmark::State& state) {
   core::MessageEncoder encoder;
   uint64_t left_out = 0;
   for (auto _ : state) {
-    encoder.begin(*message);
-    benchmark::DoNotOptimize(encoder.headers(version, left_out).data());
+    encoder.begin({&message, 1});
+    benchmark::DoNotOptimize(encoder.headers(0, version, left_out).data());
     encoder.end();
   }
   CHECK(left_out == 0);

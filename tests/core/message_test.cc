@@ -182,22 +182,25 @@ TEST(Message, WritesTheSameWithAndWithoutEscapes) {
   }
 }
 
-TEST(MessageEncoder, MakesTheTextOncePerVersionAndMessage) {
+TEST(MessageEncoder, MakesTheTextsOncePerVersion) {
   const Owned message(Headers{{"k", "\r"}});
   const Owned other(Headers{{"k", "v"}});
+  const std::array both = {message.operator->(), other.operator->()};
   MessageEncoder encoder;
   uint64_t left_out = 0;
-  encoder.begin(*message.operator->());
-  const std::string_view first = encoder.headers(k11, left_out);
+  encoder.begin(both);
+  const std::string_view first = encoder.headers(0, k11, left_out);
   EXPECT_EQ(first, message.text(k11));
+  EXPECT_EQ(encoder.headers(1, k11, left_out), other.text(k11));
   EXPECT_EQ(left_out, 1u);
-  EXPECT_EQ(encoder.headers(k11, left_out).data(), first.data());
+  EXPECT_EQ(encoder.headers(0, k11, left_out).data(), first.data());
   EXPECT_EQ(left_out, 1u) << "counted once for a message and version";
-  EXPECT_EQ(encoder.headers(k12, left_out), message.text(k12));
-  EXPECT_EQ(encoder.headers(k11, left_out), message.text(k11));
+  EXPECT_EQ(encoder.headers(1, k12, left_out), other.text(k12));
+  EXPECT_EQ(encoder.headers(0, k12, left_out), message.text(k12));
+  EXPECT_EQ(encoder.headers(0, k11, left_out), message.text(k11));
   encoder.end();
-  encoder.begin(*other.operator->());
-  EXPECT_EQ(encoder.headers(k11, left_out), other.text(k11));
+  encoder.begin(std::span(both).last(1));
+  EXPECT_EQ(encoder.headers(0, k11, left_out), other.text(k11));
 }
 
 // Promise: with any number of threads adding and dropping references, the message is readable to

@@ -354,5 +354,83 @@ TEST(Shard, MergesSubscribersWithTheSameIdAndWire) {
   EXPECT_EQ(shards.tables().topics, 1u);
 }
 
+// Readers of one topic in groups of their own.
+class Groups : public ::testing::Test {
+ protected:
+  static constexpr int kReaders = 3;
+
+  Groups() {
+    for (int n = 0; n < kReaders; ++n) {
+      readers_[n] = &shards_.connected();
+      shards_.send(*readers_[n],
+                   "SUBSCRIBE\nid:" + std::to_string(n) + "\ndestination:/topic/a\n\n");
+    }
+    publisher_ = &shards_.connected();
+  }
+  // Taken in, but not fanned out.
+  void publish(std::string_view body) {
+    ShardFixture::write(*publisher_, message(body));
+    shards_.deliver(*publisher_);
+  }
+  Shard& shard() { return shards_.shard(0); }
+  std::string received(int reader) { return shards_.received(*readers_[reader]); }
+
+  ShardFixture shards_;
+  Peer* readers_[kReaders];
+  Peer* publisher_;
+};
+
+TEST_F(Groups, AreFilledAFewInATurn) {
+  publish("x");
+  EXPECT_TRUE(shard().is_gathering());
+  EXPECT_EQ(shard().ready_count(), 0u);
+  for (size_t filled = 1; filled <= kReaders; ++filled) {
+    EXPECT_TRUE(shard().is_gathering());
+    shard().fan_out(1, shards_.now());
+    EXPECT_EQ(shard().ready_count(), filled);
+  }
+  EXPECT_FALSE(shard().is_gathering());
+  shards_.run();
+  for (int n = 0; n < kReaders; ++n) EXPECT_EQ(received(n), "MESSAGE " + std::to_string(n) + " x");
+}
+
+TEST_F(Groups, GetWhatComesWhileTheyAreFilledBehindIt) {
+  publish("x");
+  publish("y");
+  shard().fan_out(2, shards_.now());
+  publish("z");
+  shards_.run();
+  for (int n = 0; n < kReaders; ++n) {
+    const std::string head = "MESSAGE " + std::to_string(n);
+    EXPECT_EQ(received(n), head + " x, " + head + " y, " + head + " z");
+  }
+}
+
+TEST_F(Groups, ThatComeOrGoWhileTheyAreFilledGetWhatIsTheirs) {
+  publish("x");
+  shard().fan_out(1, shards_.now());
+  ShardFixture::write(*readers_[2], "UNSUBSCRIBE\nid:2\nreceipt:u\n\n");
+  shards_.deliver(*readers_[2]);
+  EXPECT_FALSE(shard().is_gathering()) << "what it was to get was settled first";
+  ShardFixture::write(*readers_[0], "SUBSCRIBE\nid:late\ndestination:/topic/a\n\n");
+  shards_.deliver(*readers_[0]);
+  publish("y");
+  shards_.run();
+  EXPECT_EQ(received(0), "MESSAGE 0 x, MESSAGE 0 y, MESSAGE late y");
+  EXPECT_EQ(received(1), "MESSAGE 1 x, MESSAGE 1 y");
+  EXPECT_EQ(received(2), "MESSAGE 2 x, RECEIPT u");
+}
+
+TEST_F(Groups, ThatAllGoInBetweenHoldNothing) {
+  publish("x");
+  shard().fan_out(1, shards_.now());
+  for (Peer* reader : readers_) {
+    shard().peer_closed(*reader->client, true, "reset", shards_.now());
+  }
+  EXPECT_FALSE(shard().is_gathering());
+  EXPECT_EQ(shards_.tables().topics, 0u);
+  EXPECT_EQ(shards_.tables().log_bytes, 0u);
+}
+
 }  // namespace
 }  // namespace stampede::core

@@ -356,7 +356,7 @@ void SimWorld::step_shard(core::ShardId id) {
   } else if (random_.one_in(100)) {
     mail_stall_[id] = static_cast<uint32_t>(random_.below(400));
   }
-  switch (random_.below(6)) {
+  switch (random_.below(7)) {
     case 0:
       if (mail_stall_[id] == 0) (void)shard.take_mail(1 + random_.below(20), now_);
       break;
@@ -370,6 +370,9 @@ void SimWorld::step_shard(core::ShardId id) {
     case 3:
       while (shard.next_receive_change() != nullptr) {
       }
+      break;
+    case 4:
+      shard.fan_out(1 + random_.below(8), now_);
       break;
     default:
       for (uint64_t count = 1 + random_.below(8); count > 0 && shard.has_ready(); --count)
@@ -387,7 +390,8 @@ void SimWorld::step() {
 
 bool SimWorld::is_quiet() {
   for (const auto& shard : shards_) {
-    if (shard->has_ready() || shard->has_mail() || shard->has_overflow()) return false;
+    if (shard->has_ready() || shard->is_gathering() || shard->has_mail() || shard->has_overflow())
+      return false;
     if (shard->post_mail() != 0) return false;
   }
   return true;
@@ -404,8 +408,9 @@ void SimWorld::run_until_quiet() {
     for (core::ShardId id = 0; id < scale_.shards; ++id) {
       core::Shard& shard = *shards_[id];
       (void)shard.take_mail(64, now_);
-      while (shard.has_ready()) flush(id), did = true;
       (void)shard.post_mail();
+      shard.fan_out(SIZE_MAX, now_);
+      while (shard.has_ready()) flush(id), did = true;
     }
     if (!did && is_quiet()) return;
     ++now_;

@@ -196,6 +196,7 @@ class ShardFixture : private core::ShardObserver {
   bool flush_one(core::ShardId id) {
     std::array<core::SendSpan, core::kSendSpansMax> spans;
     core::FlushPlan plan{};
+    shards_[id]->fan_out(SIZE_MAX, now_);
     core::Client* client = shards_[id]->next_flush(spans, plan, now_);
     if (client == nullptr) return false;
     begin_operation(*peers_[core::Shard::handle_of(*client)], plan, spans);
@@ -320,7 +321,7 @@ class ShardFixture : private core::ShardObserver {
     while (flush_one(id)) did = true;
     while (shard.next_receive_change() != nullptr) did = true;
     did |= shard.post_mail() != 0;
-    return did;
+    return did || shard.has_ready() || shard.is_gathering();
   }
 
   static std::string read_spans(const Peer& peer) {
