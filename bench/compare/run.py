@@ -163,6 +163,8 @@ def print_tables(options, path):
     for line in install.versions([peers.ALL[name] for name in {record["server"] for record in records}]):
         print(f"- {line}")
     print("\n" + table.LEGEND.format(base=options.base) + "\n")
+    if {"stampede"} < {record["server"] for record in records}:
+        print("### All scenarios\n\n" + table.summary(records, "stampede", options.base))
     for name in dict.fromkeys(record["scenario"] for record in records):
         own = [record for record in records if record["scenario"] == name]
         print(table.markdown(name, scenarios.ALL[name].what, own, options.base))

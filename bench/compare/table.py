@@ -144,6 +144,30 @@ def markdown(scenario, what, records, base_server):
     return "\n".join(lines + ([""] + notes if notes else [])) + "\n"
 
 
+def summary(records, subject, base_server):
+    """One line a scenario: what a delivery costs the subject, and how the others stand to it. Requires: some records."""
+    records = last_attempts(records)
+    others = [server for server in dict.fromkeys(record["server"] for record in records) if server != subject]
+    lines = ["| scenario | " + " | ".join([f"{subject}: CPU ns/delivery", "deliveries/s", f"CPU x {base_server}",
+                                           f"p50 x {base_server}", f"p99 x {base_server}",
+                                           *[f"{server}: CPU x {subject}" for server in others]]) + " |",
+             "|---|" + "--:|" * (5 + len(others))]
+    for scenario in dict.fromkeys(record["scenario"] for record in records):
+        rows = {server: Row(server, [record for record in records
+                                     if (record["scenario"], record["server"]) == (scenario, server)])
+                for server in [subject, *others]}
+        own, base = rows[subject], rows.get(base_server)
+        cost = ("server", "cpu_ns_per_delivery")
+        if not own.median(*cost):
+            continue
+        cells = [number(own.median(*cost)), number(own.median("deliveries_per_second"))]
+        cells += [times(own.ratio(base, *path)) if base else "-"
+                  for path in (cost, ("latency_us", "p50"), ("latency_us", "p99"))]
+        cells += [times(rows[server].ratio(own, *cost)) for server in others]
+        lines.append(f"| {scenario}{'*' if own.is_doubtful else ''} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
 LEGEND = f"""\
 Medians over runs; servers took turns. "x" columns: median of each round's ratio to {{base}}. "runs": used/asked; a run with
 more than {OTHER_CPU_MAX:.0%} of a core used by others, or {STEAL_MAX:.0%} stolen, was repeated, and is left out where two quiet ones exist; `*` marks a

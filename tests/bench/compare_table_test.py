@@ -104,5 +104,19 @@ class Scenarios(unittest.TestCase):
         self.assertEqual(flags[flags.index("--subscribers") + 1], "20000")
 
 
+class Summary(unittest.TestCase):
+    def test_each_scenario_has_one_line_with_the_ratios_of_its_rounds(self):
+        records = [record(server, n, 1000 / cost, cost)
+                   for n in range(2) for server, cost in [("stampede", 120), ("floor-epoll", 100), ("nats-ws", 600)]]
+        lines = table.summary(records, "stampede", "floor-epoll").splitlines()
+        self.assertEqual(lines[0], "| scenario | stampede: CPU ns/delivery | deliveries/s | CPU x floor-epoll | p50 x floor-epoll | "
+                                   "p99 x floor-epoll | floor-epoll: CPU x stampede | nats-ws: CPU x stampede |")
+        self.assertEqual(lines[2:], ["| S1 | 120 | 8 | 1.20 | 1.20 | 1.20 | 0.83 | 5.00 |"])
+
+    def test_what_the_subject_did_not_measure_has_no_line(self):
+        records = [record("stampede", 0, 0, 100, failure="gone"), record("floor-epoll", 0, 1, 100)]
+        self.assertEqual(len(table.summary(records, "stampede", "floor-epoll").splitlines()), 2)
+
+
 if __name__ == "__main__":
     unittest.main()
