@@ -106,7 +106,7 @@ void Client::receive_open(std::span<const uint8_t> octets, Millis now) {
   if (transport_ == Transport::kWebSocket) {
     receive_websocket(octets, now);
   } else {
-    receive_stomp(octets, now);
+    receive_stomp(octets, false, now);
   }
 }
 
@@ -144,7 +144,7 @@ void Client::receive_websocket(std::span<const uint8_t> octets, Millis now) {
         if (phase_ == ClientPhase::kConnecting) {
           is_binary_ = event.message_opcode == proto::WsOpcode::kBinary;
         }
-        receive_stomp(event.payload, now);
+        receive_stomp(event.payload, event.message_opcode == proto::WsOpcode::kText, now);
         break;
       case proto::WsEventKind::kPing:
         send_pong(event.payload);
@@ -177,7 +177,8 @@ void Client::on_websocket_error(const proto::WsEvent& event) {
   }
 }
 
-void Client::receive_stomp(std::span<const uint8_t> octets, Millis now) {
+void Client::receive_stomp(std::span<const uint8_t> octets, bool is_text, Millis now) {
+  is_frame_text_ = is_text && (is_frame_text_ || parser_.at_frame_border());
   while (is_open()) {
     const proto::StompLimits& limits =
         phase_ == ClientPhase::kConnected ? shard_.limits() : shard_.limits_before_connect();
@@ -191,6 +192,8 @@ void Client::receive_stomp(std::span<const uint8_t> octets, Millis now) {
         on_parse_error();
         return;
       case proto::ParseStatus::kFrame:
+        // What a frame is made of lies between ASCII octets, so each part is UTF-8 as the whole is.
+        frame.is_known_utf8 = std::exchange(is_frame_text_, is_text);
         ++frames_received_;
         ++shard_.metrics.frames_received;
         session_.handle(*this, frame, now);

@@ -140,7 +140,8 @@ class Client {
   void on_private_grown();
   void receive_handshake(std::span<const uint8_t>& octets, Millis now);
   void receive_websocket(std::span<const uint8_t> octets, Millis now);
-  void receive_stomp(std::span<const uint8_t> octets, Millis now);
+  // `is_text`: the octets are from text messages, so they were found to be UTF-8.
+  void receive_stomp(std::span<const uint8_t> octets, bool is_text, Millis now);
   void on_parse_error();
   void on_websocket_error(const proto::WsEvent& event);
   // What becomes of MESSAGEs that were appended for the client but not sent yet.
@@ -172,7 +173,8 @@ class Client {
   uint32_t handle_;
   Transport transport_;
   ClientPhase phase_;
-  bool is_binary_ = false;  // the first data came in a binary message: answers go the same way
+  bool is_binary_ = false;      // the first data came in a binary message: answers go the same way
+  bool is_frame_text_ = false;  // all of the frame that has begun came in text messages
   bool has_peer_ended_ = false;
   bool has_held_end_ = false;  // the peer ended behind the held octets
   bool is_draining_ = false;

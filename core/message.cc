@@ -34,8 +34,8 @@ bool is_passed_on(std::string_view name) {
   }
 }
 
-std::span<const uint8_t> octets(std::string_view text) {
-  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+bool is_utf8_text(std::string_view text) {
+  return proto::is_valid_utf8({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
 }
 
 bool is_plain_content(const Message::Content& content) {
@@ -47,17 +47,6 @@ bool is_plain_content(const Message::Content& content) {
     }
   }
   return true;
-}
-
-bool is_utf8_content(const Message::Content& content) {
-  if (!proto::is_valid_utf8(octets(content.destination))) return false;
-  if (!proto::is_valid_utf8(octets(content.message_id))) return false;
-  for (const proto::StompHeader& header : content.headers) {
-    if (!proto::is_valid_utf8(octets(header.name)) || !proto::is_valid_utf8(octets(header.value))) {
-      return false;
-    }
-  }
-  return proto::is_valid_utf8(content.body);
 }
 
 // name:value\n, or two counts and the two strings.
@@ -87,7 +76,7 @@ std::string_view take_counted(const char*& at) {
 }  // namespace
 
 Message* Message::create(const Content& content, uint64_t destination_hash) {
-  const bool plain = is_plain_content(content);
+  const bool plain = content.is_known_plain || is_plain_content(content);
   size_t headers_size = 0;
   for (const proto::StompHeader& header : content.headers) {
     if (!is_passed_on(header.name)) continue;
@@ -105,7 +94,6 @@ Message* Message::create(const Content& content, uint64_t destination_hash) {
   message->headers_size_ = static_cast<uint32_t>(headers_size);
   message->body_size_ = static_cast<uint32_t>(content.body.size());
   message->is_plain_ = plain;
-  message->is_utf8_ = is_utf8_content(content);
 
   char* at = reinterpret_cast<char*>(message + 1);
   at = put(at, content.destination);
@@ -124,7 +112,19 @@ Message* Message::create(const Content& content, uint64_t destination_hash) {
   }
   at = put(at, {reinterpret_cast<const char*>(content.body.data()), content.body.size()});
   *at = '\0';
+  message->is_utf8_ = content.is_known_utf8 || message->has_utf8_text();
   return message;
+}
+
+bool Message::has_utf8_text() const {
+  if (!is_utf8_text(destination()) || !is_utf8_text(client_message_id())) return false;
+  const char* headers = text() + destination_size_ + client_id_size_;
+  // A line ends in ASCII, so what is UTF-8 at one look is UTF-8 line by line.
+  if (is_plain_) return is_utf8_text({headers, size_t{headers_size_} + body_size_});
+  for (const char* const end = headers + headers_size_; headers != end;) {
+    if (!is_utf8_text(take_counted(headers))) return false;
+  }
+  return proto::is_valid_utf8(body());
 }
 
 void Message::drop_reference() {

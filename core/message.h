@@ -35,6 +35,9 @@ class Message {
     std::span<const proto::StompHeader> headers;
     std::span<const uint8_t> body;
     MessageOrigin origin;  // who sent it
+    // What who made the content knows of it already; false: create() looks.
+    bool is_known_plain = false;  // destination, id, names and values are is_plain_header_text()
+    bool is_known_utf8 = false;   // all of it is UTF-8
   };
 
   // Copies `content` but for the headers that are not the subscribers' business (receipt,
@@ -60,8 +63,8 @@ class Message {
   [[nodiscard]] std::span<const uint8_t> body() const;
   // Body and the NUL behind it.
   [[nodiscard]] std::span<const uint8_t> body_and_nul() const;
-  // True if destination, id, headers and body are valid UTF-8, so that a WebSocket text message may
-  // carry them.
+  // True if destination, id, the headers that were copied and body are valid UTF-8, so that a
+  // WebSocket text message may carry them.
   [[nodiscard]] bool is_utf8() const { return is_utf8_; }
 
   // Appends to `out` what a MESSAGE has between its `subscription` header and its body, the blank
@@ -75,6 +78,7 @@ class Message {
   Message() = default;
   ~Message() = default;
   [[nodiscard]] const char* text() const { return reinterpret_cast<const char*>(this + 1); }
+  [[nodiscard]] bool has_utf8_text() const;
   [[nodiscard]] size_t text_bytes() const {
     return size_t{destination_size_} + client_id_size_ + headers_size_ + body_size_ + 1;
   }

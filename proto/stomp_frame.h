@@ -23,6 +23,10 @@ struct StompFrame {
   std::string_view command_text;
   std::span<const StompHeader> headers;
   std::span<const uint8_t> body;
+  // All names and values are is_plain_header_text().
+  bool is_plain = false;
+  // Known to be UTF-8, as all of it came in text messages. False: nobody has looked.
+  bool is_known_utf8 = false;
 
   // The first entry counts when a header is repeated (STOMP 1.2, "Repeated Header Entries").
   // O(headers); the number of headers is limited.

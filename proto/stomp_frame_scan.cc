@@ -94,11 +94,22 @@ bool StompFrameScan::scan_head(Octets octets, const StompLimits& limits) {
 
 void StompFrameScan::note_marks(const StompMarks& marks, size_t base, size_t from, size_t to) {
   const uint64_t range = bits_below(to) & ~bits_below(from);
-  const uint64_t colons = marks.colon & range;
+  uint64_t colons = marks.colon & range;
   if (line_colon_ == kNowhere && colons != 0) {
     line_colon_ = base + static_cast<size_t>(std::countr_zero(colons));
+    colons &= colons - 1;
   }
-  line_has_backslash_ |= (marks.backslash & range) != 0;
+  if ((colons | ((marks.backslash | marks.carriage_return) & range)) != 0) {
+    note_rare_marks(marks.backslash & range, marks.carriage_return & range, colons);
+  }
+}
+
+void StompFrameScan::note_rare_marks(uint64_t backslashes, uint64_t carriage_returns,
+                                     uint64_t further_colons) {
+  line_has_backslash_ |= backslashes != 0;
+  if (phase_ != Phase::kHeaders) return;
+  has_marks_in_text_ |= (backslashes | further_colons) != 0;
+  carriage_returns_in_text_ += static_cast<size_t>(std::popcount(carriage_returns));
 }
 
 bool StompFrameScan::on_stop(Octets octets, size_t at, const StompLimits& limits) {
@@ -115,7 +126,10 @@ bool StompFrameScan::on_stop(Octets octets, size_t at, const StompLimits& limits
     return fail(StompError::kMalformedFrame, "a NUL is inside the header lines");
   }
   size_t end = at;
-  if (strips_carriage_return_ && end > line_start_ && octets[end - 1] == '\r') --end;
+  if (strips_carriage_return_ && end > line_start_ && octets[end - 1] == '\r') {
+    --end;
+    --carriage_returns_in_text_;
+  }
   if (end == line_start_) return on_blank_line(at, limits);
   if (!on_header_line(octets, end)) return false;
   line_start_ = at + 1;
@@ -331,6 +345,8 @@ void StompFrameScan::emit(Octets octets, std::vector<StompHeader>& headers, std:
   frame.command = command_;
   frame.command_text = text(octets, 0, command_bytes_);
   frame.headers = headers;
+  frame.is_plain = !has_marks_in_text_ && carriage_returns_in_text_ == 0;
+  frame.is_known_utf8 = false;
   frame.body = body_rule_ == BodyRule::kIgnored
                    ? Octets()
                    : octets.subspan(head_bytes_, frame_bytes_ - 1 - head_bytes_);

@@ -32,7 +32,9 @@ void handle_send(Client& client, const proto::StompFrame& frame, Millis now) {
                                       .message_id = frame.header("message-id").value_or(""),
                                       .headers = frame.headers,
                                       .body = frame.body,
-                                      .origin = {client.shard().id(), client.ref()}},
+                                      .origin = {client.shard().id(), client.ref()},
+                                      .is_known_plain = frame.is_plain,
+                                      .is_known_utf8 = frame.is_known_utf8},
                                      hash_text(*destination, options.boot_id));
   const uint32_t ticket = client.session().begin_reply(frame);
   client.shard().publish(message, client, ticket, now);

@@ -205,6 +205,37 @@ TEST_P(Delivery, SendsWhatIsNotUtf8AsBinary) {
   EXPECT_FALSE(shards_.last_frame(peer).is_binary);
 }
 
+TEST_P(Delivery, SendsAsTextOnlyWhatIsUtf8HoweverItCame) {
+  Peer& peer = subscriber(Transport::kWebSocket);
+  Peer& publisher = shards_.connected(Transport::kWebSocket);
+  const std::string good = message("\xc3\xa4", "x:\xc3\xb6\n") + '\0';
+  const std::string bad_head = message("", "x:\xff\n") + '\0';
+  const std::string bad_body = message("\xff") + '\0';
+  const auto send = [&](std::string_view octets, proto::WsOpcode opcode) {
+    shards_.send_raw(publisher, ShardFixture::on_wire(publisher, octets, opcode));
+  };
+  using enum proto::WsOpcode;
+  // Another frame begins behind each good one, in a message of the other kind than it ends in.
+  for (const std::string& bad : {bad_head, bad_body}) {
+    const size_t cut = bad.find('\xff');
+    send(bad, kBinary);
+    EXPECT_TRUE(shards_.last_frame(peer).is_binary);
+    send(good + bad.substr(0, cut), kText);
+    EXPECT_FALSE(shards_.last_frame(peer).is_binary);
+    send(bad.substr(cut) + good, kBinary);
+    EXPECT_FALSE(shards_.last_frame(peer).is_binary);
+    send(good + bad.substr(0, cut + 1), kBinary);
+    EXPECT_FALSE(shards_.last_frame(peer).is_binary);
+    send(bad.substr(cut + 1), kText);
+    EXPECT_TRUE(shards_.last_frame(peer).is_binary);
+    send(good, kText);
+    EXPECT_FALSE(shards_.last_frame(peer).is_binary);
+  }
+  size_t binary = 0;
+  for (const ServerFrame& frame : peer.output.frames()) binary += frame.is_binary ? 1 : 0;
+  EXPECT_EQ(binary, 6u);
+}
+
 TEST_P(Delivery, KeepsNulsAndLineEndsOfABody) {
   Peer& peer = subscriber(Transport::kWebSocket);
   Peer& publisher = shards_.connected();

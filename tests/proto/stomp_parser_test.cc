@@ -19,6 +19,7 @@
 namespace stampede::proto {
 namespace {
 
+using namespace std::string_literals;
 using namespace std::string_view_literals;
 using tests::ParsedFrame;
 using tests::ParseOutcome;
@@ -70,6 +71,36 @@ StompError error(std::string_view wire, StompVersion version = StompVersion::k12
 }
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
+
+TEST(StompParser, TellsWhetherTextsArePlain) {
+  const auto is_plain = [](std::string_view header, StompVersion version = StompVersion::k12) {
+    // The name takes the line across the border of the scanner's blocks at each of its octets.
+    std::optional<bool> all;
+    for (size_t padding = 1; padding < 80; ++padding) {
+      const std::string wire = "SEND\n" + std::string(padding, 'n') + std::string(header) +
+                               "\nlast:line\n\na:b\\c:d\r\0"s;
+      StompParser parser;
+      parser.set_version(version);
+      StompFrame parsed;
+      EXPECT_EQ(parser.feed(octets(wire), kWide, parsed).status, ParseStatus::kFrame);
+      EXPECT_EQ(parsed.is_plain, all.value_or(parsed.is_plain)) << header << " at " << padding;
+      all = parsed.is_plain;
+    }
+    return *all;
+  };
+  EXPECT_TRUE(is_plain(":value"));
+  EXPECT_TRUE(is_plain(":"));
+  EXPECT_TRUE(is_plain(":value\r"));
+  EXPECT_TRUE(is_plain(": value", StompVersion::k10));
+  EXPECT_FALSE(is_plain(":value\r", StompVersion::k11));
+  EXPECT_FALSE(is_plain(":value\r\r"));
+  EXPECT_FALSE(is_plain(":val\rue"));
+  EXPECT_FALSE(is_plain(":val:ue"));
+  EXPECT_FALSE(is_plain(":val\\cue"));
+  EXPECT_FALSE(is_plain("\\c:value"));
+  EXPECT_FALSE(is_plain("\r:value"));
+  EXPECT_FALSE(is_plain(":val\\xue", StompVersion::k10));
+}
 
 TEST(StompParser, ReadsTheFrameOfTheSpecification) {
   const ParsedFrame send =

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "proto/base/check.h"
+#include "proto/stomp_escape.h"
 #include "proto/stomp_parser.h"
 #include "tests/support/reference_stomp_parser.h"
 
@@ -50,6 +51,11 @@ inline ParseOutcome collect_stomp_frames(
       CHECK(parser.at_frame_border());
       CHECK(parser.memory_bytes() == 0);
       CHECK(frame.command == proto::stomp_command(frame.command_text));
+      CHECK(frame.is_plain ==
+            std::ranges::all_of(frame.headers, [](const proto::StompHeader& header) {
+              return proto::is_plain_header_text(header.name) &&
+                     proto::is_plain_header_text(header.value);
+            }));
       ParsedFrame copy{.command = std::string(frame.command_text),
                        .headers = {},
                        .body = std::string(frame.body.begin(), frame.body.end())};
