@@ -1,13 +1,38 @@
 #include "core/reply_queue.h"
 
+#include <utility>
+
 namespace stampede::core {
+
+namespace {
+
+// Memory of more than this is not kept for the next that waits.
+constexpr size_t kSpareBytesMax = 4096;
+
+}  // namespace
+
+std::unique_ptr<ReplyQueue::Waiting>& ReplyQueue::spare_of_thread() {
+  static thread_local std::unique_ptr<Waiting> spare;
+  return spare;
+}
+
+void ReplyQueue::end_waiting() {
+  std::unique_ptr<Waiting> ended = std::move(waiting_);
+  if (ended->texts.capacity() + ended->replies.capacity() * sizeof(Reply) > kSpareBytesMax) return;
+  ended->texts.clear();
+  ended->replies.clear();
+  spare_of_thread() = std::move(ended);
+}
 
 uint32_t ReplyQueue::add(std::string_view receipt_id) {
   if (waiting_ == nullptr) {
-    waiting_ = std::make_unique<Waiting>();
+    waiting_ = std::move(spare_of_thread());
+    if (waiting_ == nullptr) waiting_ = std::make_unique<Waiting>();
     waiting_->first_ticket = next_ticket_;
   }
-  waiting_->replies.push_back({std::string(receipt_id), false});
+  waiting_->texts.append(receipt_id);
+  waiting_->replies.push_back(
+      {.text_size = static_cast<uint32_t>(receipt_id.size()), .is_done = false});
   return kTicketMark | next_ticket_++;
 }
 

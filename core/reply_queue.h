@@ -11,7 +11,8 @@ namespace stampede::core {
 // ReplyQueue keeps the RECEIPTs of one session in the order of the frames that asked for them
 // (STOMP 1.2, "RECEIPT"), while owner shards take their time to do what each stands for.
 //
-// Owns:      the receipt texts that wait; nothing while none does. Thread: home shard.
+// Owns:      the receipt texts that wait; nothing while none does. The queues of a thread hand one
+//            spare set of memory on, as most receipts are due at once. Thread: home shard.
 class ReplyQueue {
  public:
   [[nodiscard]] bool empty() const { return waiting_ == nullptr; }
@@ -27,13 +28,17 @@ class ReplyQueue {
 
  private:
   struct Reply {
-    std::string receipt_id;
-    bool is_done = false;
+    uint32_t text_size;
+    bool is_done;
   };
   struct Waiting {
     std::vector<Reply> replies;
-    uint32_t first_ticket;
+    std::string texts;  // one behind the other
+    uint32_t first_ticket = 0;
   };
+
+  static std::unique_ptr<Waiting>& spare_of_thread();
+  void end_waiting();
 
   // Set in every ticket, so that none is 0; the bits below count, and may wrap.
   static constexpr uint32_t kTicketMark = uint32_t{1} << 31;
@@ -46,13 +51,17 @@ template <typename Emit>
 void ReplyQueue::release(Emit&& emit) {
   if (waiting_ == nullptr) return;
   size_t done = 0;
+  size_t texts_done = 0;
   for (; done < waiting_->replies.size() && waiting_->replies[done].is_done; ++done) {
-    emit(std::string_view(waiting_->replies[done].receipt_id));
+    const size_t size = waiting_->replies[done].text_size;
+    emit(std::string_view(waiting_->texts).substr(texts_done, size));
+    texts_done += size;
   }
   if (done == waiting_->replies.size()) {
-    waiting_.reset();
+    end_waiting();
     return;
   }
+  waiting_->texts.erase(0, texts_done);
   waiting_->replies.erase(waiting_->replies.begin(),
                           waiting_->replies.begin() + static_cast<ptrdiff_t>(done));
   waiting_->first_ticket += static_cast<uint32_t>(done);

@@ -65,7 +65,7 @@ uint32_t Session::begin_reply(const proto::StompFrame& frame) {
 
 void Session::complete_reply(Client& client, uint32_t ticket) {
   replies_.complete(ticket);
-  std::string receipt;
+  std::string& receipt = client.shard().frame_scratch;
   replies_.release([&](std::string_view receipt_id) {
     receipt.clear();
     proto::append_receipt(receipt, receipt_id, version_);

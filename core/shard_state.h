@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -90,6 +91,7 @@ class ShardState {
   TimerWheel timers;
   ReadyList ready;
   proto::WsContextPool websocket_contexts;
+  std::string frame_scratch;  // where a frame is put together before it gets its framing; warm
   Topics topics;
 
  private:
