@@ -400,43 +400,51 @@ void Client::end_subscription(std::unique_ptr<Subscription> subscription, bool k
 
 // -- Flushing.
 
-FlushPlan Client::plan_flush(std::span<SendSpan> spans, Millis now) {
+// PERF: the plan is filled where its reader has it: returned, it was copied with loads wider than
+// the stores just before, which have to wait for those.
+void Client::plan_flush(std::span<SendSpan> spans, FlushPlan& plan, Millis now) {
+  plan = {FlushAction::kNothing, 0, 0};
   if (phase_ == ClientPhase::kAborting) {
-    if (std::exchange(is_abort_told, true)) return {FlushAction::kNothing, 0, 0};
-    return {FlushAction::kAbort, 0, 0};
+    if (!std::exchange(is_abort_told, true)) plan.action = FlushAction::kAbort;
+    return;
   }
-  if (outflow_.is_sending()) return {FlushAction::kNothing, 0, 0};
+  if (outflow_.is_sending()) return;
   const Options& options = shard_.options();
   const Outflow::Send send = outflow_.begin_send(spans, options.send_bytes_max, now);
-  if (send.bytes == 0) return plan_ending();
+  if (send.bytes == 0) {
+    plan.action = plan_ending();
+    return;
+  }
   last_sent_ = now;
   ++shard_.metrics.sends;
   shard_.metrics.bytes_sent += send.bytes;
   const Millis stuck_at = now + options.slow_consumer_after_ms;
   if (timer.deadline > stuck_at + TimerWheel::kTickMs) shard_.timers.arm(timer, stuck_at);
-  return {FlushAction::kSend, send.spans, send.bytes};
+  plan.action = FlushAction::kSend;
+  plan.spans = send.spans;
+  plan.bytes = send.bytes;
 }
 
 // Nothing is left to send: the next step of ending, if the client is on its way out.
-FlushPlan Client::plan_ending() {
+FlushAction Client::plan_ending() {
   if (is_dismissed_ && !session_.owes_replies()) {
     if (transport_ == Transport::kTcp && phase_ == ClientPhase::kConnected) {
       fail(errors::kServerDraining, "the server is going away; connect again", nullptr);
     } else {
       finish(CloseReason::kDrain, "drain", proto::WsStatusCode::kGoingAway);
     }
-    return {FlushAction::kNothing, 0, 0};
+    return FlushAction::kNothing;
   }
   if (phase_ != ClientPhase::kFlushing || outflow_.has_farewell() || session_.owes_replies()) {
-    return {FlushAction::kNothing, 0, 0};
+    return FlushAction::kNothing;
   }
   if (has_peer_ended_) {
     enter_aborting();
-    return {FlushAction::kNothing, 0, 0};
+    return FlushAction::kNothing;
   }
   phase_ = ClientPhase::kLingering;
   outflow_.begin_shutdown();
-  return {FlushAction::kShutdownWrite, 0, 0};
+  return FlushAction::kShutdownWrite;
 }
 
 void Client::on_sent() {

@@ -87,7 +87,7 @@ class Client {
   void dismiss();
 
   // -- Flushing (driven by ShardState).
-  [[nodiscard]] FlushPlan plan_flush(std::span<SendSpan> spans, Millis now);
+  void plan_flush(std::span<SendSpan> spans, FlushPlan& plan, Millis now);
   void on_sent();
   // Puts a cursor that got octets on the list of those behind.
   void add_behind(Cursor& cursor) { outflow_.add_behind(cursor); }
@@ -154,7 +154,7 @@ class Client {
   [[nodiscard]] Millis next_deadline() const;
   [[nodiscard]] Millis heart_beat_patience(Millis interval) const;
   void on_deadline_connected(Millis now);
-  [[nodiscard]] FlushPlan plan_ending();
+  [[nodiscard]] FlushAction plan_ending();
 
   ShardState& shard_;
   Session session_;

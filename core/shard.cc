@@ -43,7 +43,7 @@ size_t Shard::ready_count() const { return state_->ready.size(); }
 Client* Shard::next_flush(std::span<SendSpan> spans, FlushPlan& plan, Millis now) {
   state_->set_now(now);
   Client* client = state_->ready.pop();
-  if (client != nullptr) plan = client->plan_flush(spans, now);
+  if (client != nullptr) client->plan_flush(spans, plan, now);
   return client;
 }
 

@@ -137,7 +137,9 @@ class Readers : private ShardObserver {
     std::array<SendSpan, kSendSpansMax> spans;
     size_t clients = 0;
     while (Client* client = state_->ready.pop()) {
-      CHECK(client->plan_flush(spans, 0).action == FlushAction::kSend);
+      FlushPlan plan = {};
+      client->plan_flush(spans, plan, 0);
+      CHECK(plan.action == FlushAction::kSend);
       client->on_sent();
       ++clients;
     }
