@@ -131,7 +131,10 @@ class Readers : private ShardObserver {
   }
   ~Readers() override { message_->drop_reference(); }
 
-  void deliver() { state_->topics.deliver(*message_, 0); }
+  void deliver() {
+    state_->topics.deliver(*message_, 0);
+    state_->topics.fan_out(SIZE_MAX);
+  }
   // Everything is sent at once; gives how many clients had something.
   size_t flush() {
     std::array<SendSpan, kSendSpansMax> spans;
