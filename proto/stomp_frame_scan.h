@@ -36,6 +36,11 @@ class StompFrameScan {
   // How many octets to append before run() is called again; at least one, and never so many that
   // the frame could pass its limit by more than one octet.
   [[nodiscard]] size_t octets_wanted(size_t held, const StompLimits& limits) const;
+  // The size of the frame if its head is complete and has a content-length; otherwise 0. Within the
+  // limit.
+  [[nodiscard]] size_t declared_bytes() const {
+    return phase_ == Phase::kBodyOfLength ? head_bytes_ + content_length_ + 1 : 0;
+  }
 
   // Requires: run() gave kFrame.
   [[nodiscard]] size_t frame_bytes() const { return frame_bytes_; }

@@ -46,7 +46,7 @@ struct ParseResult {
 // spread over any number of WebSocket messages or TCP reads; where a message ends means nothing.
 //
 // Owns:      nothing while it stands at a frame border (it then is two words); otherwise the octets
-//            of a partial frame, growing as they arrive and never by a declared length.
+//            of a partial frame, growing with what arrived: a declared length alone makes no room.
 // Thread:    home shard. The list of headers, unescaped text and the octets of a split frame that
 //            was just completed are in memory shared by all parsers of a thread, so that idle
 //            connections hold none; it serves one frame at a time.

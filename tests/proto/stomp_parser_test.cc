@@ -377,6 +377,29 @@ TEST(StompParser, HoldsMemoryOnlyInsideAFrame) {
   EXPECT_EQ(parser.memory_bytes(), 0u);
 }
 
+TEST(StompParser, MakesRoomForADeclaredLengthAsOctetsArrive) {
+  const std::string head = "SEND\ncontent-length:1000000\n\n";
+  const std::string wire = head + std::string(1000000, 'b') + '\0';
+  for (const size_t piece : {1u, 100u, 4096u, 100000u}) {
+    StompParser parser;
+    StompFrame parsed;
+    size_t grown = 0;
+    size_t at = 0;
+    for (; at + piece < wire.size(); at += piece) {
+      const size_t before = parser.memory_bytes();
+      EXPECT_EQ(parser.feed(octets(wire).subspan(at, piece), kWide, parsed).status,
+                ParseStatus::kNeedMore);
+      ASSERT_LE(parser.memory_bytes(), 8 * (at + piece) + 1024)
+          << "no more than what came is worth";
+      ASSERT_LE(parser.memory_bytes(), wire.size() + 1024) << "no more than was declared";
+      grown += parser.memory_bytes() != before ? 1 : 0;
+    }
+    EXPECT_LE(grown, 10u) << "each octet is moved a constant number of times";
+    EXPECT_EQ(parser.feed(octets(wire).subspan(at), kWide, parsed).status, ParseStatus::kFrame);
+    EXPECT_TRUE(std::ranges::equal(parsed.body, octets(wire).subspan(head.size(), 1000000)));
+  }
+}
+
 TEST(StompParser, SurvivesAMoveInsideAFrame) {
   StompParser first;
   StompFrame given;
