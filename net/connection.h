@@ -32,7 +32,7 @@ struct Connection {
   uint16_t cancels_pending = 0;
   bool receive_armed : 1 = false;    // a multishot receive is in the kernel
   bool receive_ended : 1 = false;    // end of stream or an error was seen: never armed again
-  bool receive_paused : 1 = false;   // the core wants no more for now
+  bool receive_paused : 1 = false;   // by the core, which tells when it may go on
   bool receive_starved : 1 = false;  // waits for buffers
   bool send_in_flight : 1 = false;
   bool ends_in_reset : 1 = false;  // what is left unsent is to be thrown away
