@@ -65,14 +65,6 @@ char* put_count(char* at, size_t count) {
   return at + sizeof value;
 }
 
-std::string_view take_counted(const char*& at) {
-  uint32_t size = 0;
-  std::memcpy(&size, at, sizeof size);
-  const std::string_view text(at + sizeof size, size);
-  at += sizeof size + size;
-  return text;
-}
-
 }  // namespace
 
 Message* Message::create(const Content& content, uint64_t destination_hash) {
@@ -88,6 +80,7 @@ Message* Message::create(const Content& content, uint64_t destination_hash) {
 
   auto* message = new (::operator new(sizeof(Message) + text_size)) Message;
   message->origin_ = content.origin;
+  message->properties_ = content.properties;
   message->destination_hash_ = destination_hash;
   message->destination_size_ = static_cast<uint32_t>(content.destination.size());
   message->client_id_size_ = static_cast<uint32_t>(content.message_id.size());
@@ -118,7 +111,7 @@ Message* Message::create(const Content& content, uint64_t destination_hash) {
 
 bool Message::has_utf8_text() const {
   if (!is_utf8_text(destination()) || !is_utf8_text(client_message_id())) return false;
-  const char* headers = text() + destination_size_ + client_id_size_;
+  const char* headers = this->headers();
   // A line ends in ASCII, so what is UTF-8 at one look is UTF-8 line by line.
   if (is_plain_) return is_utf8_text({headers, size_t{headers_size_} + body_size_});
   for (const char* const end = headers + headers_size_; headers != end;) {
@@ -147,7 +140,7 @@ std::string_view Message::message_id() const {
 }
 
 std::span<const uint8_t> Message::body() const {
-  const char* at = text() + destination_size_ + client_id_size_ + headers_size_;
+  const char* at = headers() + headers_size_;
   return {reinterpret_cast<const uint8_t*>(at), body_size_};
 }
 
@@ -155,15 +148,28 @@ std::span<const uint8_t> Message::body_and_nul() const {
   return {body().data(), size_t{body_size_} + 1};
 }
 
+std::optional<std::string_view> Message::header(std::string_view name) const {
+  std::optional<std::string_view> found;
+  for_each_header([&](std::string_view header_name, std::string_view value) {
+    if (!found && header_name == name) found = value;
+  });
+  return found;
+}
+
+std::string_view Message::group() const {
+  if (!properties_.has_group) return {};
+  const auto group = header("JMSXGroupID");
+  return group ? *group : header("message_group").value_or("");
+}
+
 size_t Message::append_headers(std::string& out, proto::StompVersion version) const {
   const size_t at_start = out.size();
   size_t left_out = 0;
-  const char* headers = text() + destination_size_ + client_id_size_;
   if (is_plain_) {
     out.append("message-id:").append(message_id());
     out.append("\ndestination:").append(destination());
     out.push_back('\n');
-    out.append(headers, headers_size_);
+    out.append(headers(), headers_size_);
   } else {
     const auto add = [&](std::string_view name, std::string_view value) {
       const size_t before = out.size();
@@ -172,11 +178,7 @@ size_t Message::append_headers(std::string& out, proto::StompVersion version) co
     };
     add("message-id", message_id());
     add("destination", destination());
-    const char* const end = headers + headers_size_;
-    while (headers != end) {
-      const std::string_view name = take_counted(headers);
-      add(name, take_counted(headers));
-    }
+    for_each_header(add);
   }
   out.append("content-length:").append(std::to_string(body_size_)).append("\n\n");
   DCHECK(out.size() > at_start);

@@ -3,6 +3,8 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,6 +19,14 @@ namespace stampede::core {
 struct MessageOrigin {
   ShardId shard = 0;
   ClientRef client = {};
+};
+
+// What a queue goes by, as the sender asked for it.
+struct MessageProperties {
+  Millis expires_at = kNever;  // dropped, or dead-lettered, once that has passed
+  Millis due_at = 0;           // handed to nobody before
+  uint8_t priority = 4;        // 0 to 9, as JMS has them; 9 goes first
+  bool has_group = false;      // Message::group() is not empty
 };
 
 // Message is published content: destination, headers and body of one SEND, in one allocation.
@@ -35,6 +45,7 @@ class Message {
     std::span<const proto::StompHeader> headers;
     std::span<const uint8_t> body;
     MessageOrigin origin;  // who sent it
+    MessageProperties properties = {};
     // What who made the content knows of it already; false: create() looks.
     bool is_known_plain = false;  // destination, id, names and values are is_plain_header_text()
     bool is_known_utf8 = false;   // all of it is UTF-8
@@ -54,6 +65,7 @@ class Message {
   [[nodiscard]] const MessageOrigin& origin() const { return origin_; }
   [[nodiscard]] uint64_t destination_hash() const { return destination_hash_; }
   [[nodiscard]] uint64_t sequence() const { return sequence_; }
+  [[nodiscard]] const MessageProperties& properties() const { return properties_; }
   [[nodiscard]] std::string_view destination() const { return {text(), destination_size_}; }
   // The client's id, or the one that the owner made.
   [[nodiscard]] std::string_view message_id() const;
@@ -67,6 +79,14 @@ class Message {
   // WebSocket text message may carry them.
   [[nodiscard]] bool is_utf8() const { return is_utf8_; }
 
+  // Calls visit(name, value) for each header that is passed on, unescaped, in their order.
+  template <typename Visit>
+  void for_each_header(Visit&& visit) const;
+  // The first of that name that is passed on. O(headers).
+  [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;
+  // Messages of one group go to one consumer of a queue; empty: of none.
+  [[nodiscard]] std::string_view group() const;
+
   // Appends to `out` what a MESSAGE has between its `subscription` header and its body, the blank
   // line included, in the escaping of `version`. Gives how many headers had to be left out because
   // that version cannot express them.
@@ -77,6 +97,8 @@ class Message {
  private:
   Message() = default;
   ~Message() = default;
+  [[nodiscard]] const char* headers() const { return text() + destination_size_ + client_id_size_; }
+  static std::string_view take_counted(const char*& at);
   [[nodiscard]] const char* text() const { return reinterpret_cast<const char*>(this + 1); }
   [[nodiscard]] bool has_utf8_text() const;
   [[nodiscard]] size_t text_bytes() const {
@@ -90,6 +112,7 @@ class Message {
   uint64_t destination_hash_ = 0;
   uint64_t sequence_ = 0;
   MessageOrigin origin_;
+  MessageProperties properties_;
   uint32_t client_id_size_ = 0;
   uint32_t headers_size_ = 0;
   uint32_t body_size_ = 0;
@@ -101,5 +124,32 @@ class Message {
   char made_id_[kMadeIdBytesMax] = {};
   // Behind the object: destination, client id, headers, body, NUL.
 };
+
+inline std::string_view Message::take_counted(const char*& at) {
+  uint32_t size = 0;
+  std::memcpy(&size, at, sizeof size);
+  const std::string_view text(at + sizeof size, size);
+  at += sizeof size + size;
+  return text;
+}
+
+template <typename Visit>
+void Message::for_each_header(Visit&& visit) const {
+  const char* at = headers();
+  const char* const end = at + headers_size_;
+  while (at != end) {
+    if (is_plain_) {
+      // name:value\n, and neither has one of these.
+      const std::string_view left(at, static_cast<size_t>(end - at));
+      const size_t colon = left.find(':');
+      const size_t line_end = left.find('\n', colon);
+      visit(left.substr(0, colon), left.substr(colon + 1, line_end - colon - 1));
+      at += line_end + 1;
+    } else {
+      const std::string_view name = take_counted(at);
+      visit(name, take_counted(at));
+    }
+  }
+}
 
 }  // namespace stampede::core

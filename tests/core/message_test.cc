@@ -51,6 +51,40 @@ class Owned {
   Message* message_;
 };
 
+TEST(Message, GivesItsHeadersBackUnescapedInTheirOrder) {
+  const Headers plain = {{"a", "1"}, {"receipt", "r"}, {"b", ""}, {"a", "2"}};
+  const Headers escaped = {{"a", "1:1"}, {"receipt", "r"}, {"b\n", ""}, {"a", "2"}};
+  for (const Headers& headers : {plain, escaped}) {
+    const Owned message(headers);
+    std::vector<std::pair<std::string, std::string>> seen;
+    message->for_each_header([&](std::string_view name, std::string_view value) {
+      seen.emplace_back(name, value);
+    });
+    ASSERT_EQ(seen.size(), 3u);
+    EXPECT_EQ(seen[0].second, headers[0].value);
+    EXPECT_EQ(seen[1].first, headers[2].name);
+    EXPECT_EQ(message->header("a"), headers[0].value);
+    EXPECT_EQ(message->header(headers[2].name), "");
+    EXPECT_EQ(message->header("receipt"), std::nullopt);
+  }
+}
+
+TEST(Message, HasTheGroupOfEitherDialect) {
+  const auto group_of = [](const Headers& headers, bool has_group) {
+    Message::Content content;
+    content.destination = "/queue/a";
+    content.headers = headers;
+    content.properties.has_group = has_group;
+    Message* message = Message::create(content, 1);
+    const std::string group(message->group());
+    message->drop_reference();
+    return group;
+  };
+  EXPECT_EQ(group_of({{"JMSXGroupID", "g"}}, true), "g");
+  EXPECT_EQ(group_of({{"message_group", "h"}}, true), "h");
+  EXPECT_EQ(group_of({{"x", "y"}}, false), "");
+}
+
 TEST(Message, KeepsWhatItWasMadeOf) {
   const Owned message({{"a", "b"}}, "body\0with NUL"sv, "/topic/x", "id-1", "made");
   EXPECT_EQ(message->destination(), "/topic/x");
