@@ -21,6 +21,10 @@ constexpr size_t kClosesPerTurn = 64;
 // Intake of one round, in which each client that is ready is flushed once, by at most 64 KiB.
 // Intake that outran it would make every subscriber of a flooded topic lag, however fast it reads.
 constexpr size_t kInboundBytesPerRound = 64 * 1024;
+// Where a round has few clients to flush, a send of the whole intake would leave the reader waiting
+// while we take in, and us while it reads; a quarter at a time lets both work.
+constexpr size_t kFewFlushes = 8;
+constexpr size_t kInboundBytesForFew = 16 * 1024;
 // An enter runs about 20 pieces of deferred work, so reaping enters again while that yields.
 constexpr size_t kReapsPerTurn = 16;
 constexpr size_t kCompletionsPerReap = 1024;
@@ -134,7 +138,10 @@ void ShardLoop::on_completion(const Completion& completion) noexcept {
 }
 
 void ShardLoop::take_inbound() noexcept {
-  round_intake_left_ -= receiver_.take_in(round_intake_left_, now_);
+  const size_t budget = last_round_flushes_ <= kFewFlushes
+                            ? std::min(round_intake_left_, kInboundBytesForFew)
+                            : round_intake_left_;
+  round_intake_left_ -= receiver_.take_in(budget, now_);
 }
 
 void ShardLoop::run_timers() noexcept {
@@ -155,7 +162,10 @@ void ShardLoop::post_mail() noexcept {
 void ShardLoop::fan_out() noexcept { shard_.fan_out(kGroupsPerTurn, now_); }
 
 void ShardLoop::flush_sends() noexcept {
-  if (round_flushes_left_ == 0) round_flushes_left_ = shard_.ready_count();
+  if (round_flushes_left_ == 0) {
+    round_flushes_left_ = shard_.ready_count();
+    if (round_flushes_left_ > 0) last_round_flushes_ = round_flushes_left_;
+  }
   const size_t flushed = sender_.flush(kSendsPerTurn, now_);
   round_flushes_left_ -= std::min(flushed, round_flushes_left_);
   if (!shard_.has_ready()) round_flushes_left_ = 0;

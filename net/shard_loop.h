@@ -80,6 +80,7 @@ class ShardLoop {
   Acceptor acceptor_;
   // Of this round: see kInboundBytesPerRound.
   size_t round_flushes_left_ = 0;
+  size_t last_round_flushes_ = 0;  // of the last round that had any
   size_t round_intake_left_;
   IdleSpin idle_spin_;
   core::Millis now_ = 0;
