@@ -387,10 +387,17 @@ void Client::end_all_subscriptions(Unsent unsent) {
   }
 }
 
+void Client::settle(Subscription& subscription, uint64_t tag) {
+  subscription.acks->settle(tag);
+  if (outflow_.resume(subscription)) shard_.ready.mark_unless_sending(*this);
+}
+
 void Client::end_subscription(std::unique_ptr<Subscription> subscription, bool keep_unsent) {
   Topic& topic = subscription->group->topic;
   const bool was_last = shard_.topics.end(*subscription);
-  if (keep_unsent) {
+  session_.remember_ended(*subscription);
+  // What can be acknowledged no more is not sent.
+  if (keep_unsent && subscription->acks == nullptr) {
     outflow_.keep_unsent(*subscription);
     if (outflow_.has_private()) on_private_grown();
   }

@@ -91,6 +91,8 @@ class Client {
   void on_sent();
   // Puts a cursor that got octets on the list of those behind.
   void add_behind(Cursor& cursor) { outflow_.add_behind(cursor); }
+  // The delivery of the subscription, and in client mode all before it, is settled.
+  void settle(Subscription& subscription, uint64_t tag);
   // Ends one subscription. With `keep_unsent` what it was not given yet goes out first.
   void end_subscription(std::unique_ptr<Subscription> subscription, bool keep_unsent);
   // Nothing of the client is in flight any more, and nothing will be.

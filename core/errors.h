@@ -34,6 +34,10 @@ inline constexpr ErrorKind kBadHeartBeat{"bad-heart-beat", CloseReason::kProtoco
                                          proto::WsStatusCode::kProtocolError};
 inline constexpr ErrorKind kBadAckMode{"bad-ack-mode", CloseReason::kProtocolError,
                                        proto::WsStatusCode::kProtocolError};
+inline constexpr ErrorKind kMalformedHeader{"malformed-header", CloseReason::kProtocolError,
+                                            proto::WsStatusCode::kProtocolError};
+inline constexpr ErrorKind kUnknownAck{"unknown-ack", CloseReason::kProtocolError,
+                                       proto::WsStatusCode::kProtocolError};
 inline constexpr ErrorKind kBadDestination{"bad-destination", CloseReason::kProtocolError,
                                            proto::WsStatusCode::kProtocolError};
 inline constexpr ErrorKind kUnsupportedDestination{

@@ -151,27 +151,43 @@ void FanOutLog::detach(Cursor& cursor) {
   --cursors_;
 }
 
+uint64_t FanOutLog::end_of_credit(const Cursor& cursor, const AckWindow& acks) const {
+  uint64_t position = cursor.chunk->base + cursor.offset;
+  AckWindow::Room room = acks.room();
+  for (uint64_t number = marks_->number_behind(position);
+       number < marks_->next_number() && room.takes_one(); ++number) {
+    room.take(marks_->at(number).end - position);
+    position = marks_->at(number).end;
+  }
+  return position;
+}
+
 size_t FanOutLog::begin_flight(Cursor& cursor, std::span<SendSpan> spans, size_t bytes_max,
-                               size_t& bytes) {
+                               size_t& bytes, AckWindow* acks) {
   DCHECK(!cursor.is_caught_up() && !cursor.is_in_flight() && spans.size() >= 2);
+  const uint64_t from = cursor.chunk->base + cursor.offset;
+  const uint64_t limit = acks == nullptr ? end_ : end_of_credit(cursor, *acks);
+  DCHECK(limit > from);
   size_t count = 0;
   bool inside_frame = false;
   Chunk* chunk = cursor.chunk;
   uint32_t offset = cursor.offset;
   while (true) {
-    const size_t size = chunk->size - offset;
+    const bool is_limited = limit < chunk->base + chunk->size;
+    const size_t size = is_limited ? limit - (chunk->base + offset) : size_t{chunk->size} - offset;
     // A frame that goes on in the next chunk needs a second span; the first frame goes whatever its
     // size.
-    const size_t spans_needed = chunk->continues ? 2 : 1;
+    const bool continues = chunk->continues && !is_limited;
+    const size_t spans_needed = continues ? 2 : 1;
     const bool is_optional = count > 0 && !inside_frame;
     if (is_optional && (bytes + size > bytes_max || count + spans_needed > spans.size())) break;
     if (size > 0) {
       spans[count++] = {chunk->octets + offset, size};
       bytes += size;
     }
-    inside_frame = chunk->continues;
-    offset = chunk->size;
-    if (chunk->next == nullptr) break;
+    inside_frame = continues;
+    offset += static_cast<uint32_t>(size);
+    if (is_limited || chunk->next == nullptr || limit == chunk->base + chunk->size) break;
     if (count == spans.size() && !inside_frame) break;
     chunk = chunk->next;
     offset = 0;
@@ -179,7 +195,16 @@ size_t FanOutLog::begin_flight(Cursor& cursor, std::span<SendSpan> spans, size_t
   DCHECK(!inside_frame && count > 0);
   cursor.flight_chunk = chunk;
   cursor.flight_offset = offset;
+  if (acks != nullptr) add_to_window(*acks, from, chunk->base + offset);
   return count;
+}
+
+void FanOutLog::add_to_window(AckWindow& acks, uint64_t from, uint64_t to) const {
+  for (uint64_t number = marks_->number_behind(from); from < to; ++number) {
+    const FrameMarks::Mark& mark = marks_->at(number);
+    acks.add(number, mark.id_hash, mark.end - from);
+    from = mark.end;
+  }
 }
 
 bool FanOutLog::end_flight(Cursor& cursor) {
@@ -216,6 +241,7 @@ void FanOutLog::collect() {
     pool_->give_back(front_);
     front_ = next;
   }
+  if (marks_ != nullptr) marks_->trim(front_ == nullptr ? end_ : front_->base);
 }
 
 }  // namespace stampede::core

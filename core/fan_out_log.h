@@ -3,8 +3,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 
+#include "core/ack_window.h"
+#include "core/frame_marks.h"
 #include "core/intrusive_list.h"
 #include "core/message.h"
 #include "core/shard_types.h"
@@ -97,7 +100,9 @@ class ChunkPool {
 //            A cursor stands on a frame border, and so does every flight's end.
 class FanOutLog {
  public:
-  explicit FanOutLog(ChunkPool& pool) : pool_(&pool) {}
+  // `marks_frames`: its subscribers acknowledge, so each frame is marked (mark_frame).
+  explicit FanOutLog(ChunkPool& pool, bool marks_frames = false)
+      : pool_(&pool), marks_(marks_frames ? std::make_unique<FrameMarks>() : nullptr) {}
   ~FanOutLog();
   FanOutLog(const FanOutLog&) = delete;
   FanOutLog& operator=(const FanOutLog&) = delete;
@@ -111,6 +116,10 @@ class FanOutLog {
   // Lets the frame that was just committed end with the message's body and NUL, by reference. Takes
   // no reference of the caller's.
   void append_body(Message& message);
+  // The frame that was appended is whole. Requires: marks_frames.
+  void mark_frame(uint64_t id_hash) { marks_->add(end_, id_hash); }
+  // The number of the next frame. Requires: marks_frames.
+  [[nodiscard]] uint64_t next_frame_number() const { return marks_->next_number(); }
   // One cursor that is caught up, now standing where the reserved octets begin; null when there are
   // no more.
   Cursor* wake_front();
@@ -120,9 +129,11 @@ class FanOutLog {
   // Requires: not in flight. A cursor that is behind is taken off the client's list by the caller.
   void detach(Cursor& cursor);
   // Fills spans with what is from the cursor on, whole frames, about `bytes_max` and at least one
-  // frame, and puts the cursor in flight. Requires: behind, and two spans of room at least. Gives
-  // the number of spans.
-  size_t begin_flight(Cursor& cursor, std::span<SendSpan> spans, size_t bytes_max, size_t& bytes);
+  // frame, and puts the cursor in flight. With `acks` no more frames than it has room for, which
+  // are added to it. Requires: behind, two spans of room at least, and room in `acks`. Gives the
+  // number of spans.
+  size_t begin_flight(Cursor& cursor, std::span<SendSpan> spans, size_t bytes_max, size_t& bytes,
+                      AckWindow* acks = nullptr);
   // The flight is complete: the cursor stands at its end; true if it is caught up now.
   bool end_flight(Cursor& cursor);
   // Appends to `out` what is from the cursor (or its flight's end) on, frames only.
@@ -148,10 +159,14 @@ class FanOutLog {
   void push_chunk(Chunk* chunk);
   void stand(Cursor& cursor, Chunk& chunk, uint32_t offset);
   void leave_chunk(Cursor& cursor);
+  // Where the frames end that `acks` has room for, from the cursor on.
+  [[nodiscard]] uint64_t end_of_credit(const Cursor& cursor, const AckWindow& acks) const;
+  void add_to_window(AckWindow& acks, uint64_t from, uint64_t to) const;
   // Frees chunks from the front while nobody stands in them.
   void collect();
 
   ChunkPool* pool_;
+  std::unique_ptr<FrameMarks> marks_;
   Chunk* front_ = nullptr;
   Chunk* back_ = nullptr;
   StandingCursors caught_up_;

@@ -35,6 +35,10 @@ struct Options {
   size_t subscription_id_bytes_max = 255;
   size_t destination_bytes_max = 255;
   size_t destination_levels_max = 16;
+  // Deliveries that wait for ACK, per subscription in a client mode: what who asks for no number
+  // gets, which is more than clients acknowledge at a time, and the most that anybody gets.
+  uint32_t prefetch_default = 1'000;
+  uint32_t prefetch_max = 65'535;
   size_t receipts_pending_max = 4096;  // per connection, receipts that wait for an owner shard
 
   // -- Deadlines, in milliseconds.

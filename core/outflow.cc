@@ -17,6 +17,7 @@ size_t Outflow::lag_bytes() const {
   };
   add(behind_);
   add(in_flight_);
+  add(stopped_);
   return bytes;
 }
 
@@ -41,10 +42,16 @@ Outflow::Send Outflow::begin_send(std::span<SendSpan> spans, size_t bytes_max, M
   // A cursor may need two spans. Those that do not fit wait for the next send, in the order of the
   // list.
   while (!behind_.empty() && send.spans + 2 <= spans.size() && send.bytes < bytes_max) {
-    Cursor& cursor = *behind_.pop_front();
-    send.spans +=
-        cursor.log->begin_flight(cursor, spans.subspan(send.spans), bytes_max, send.bytes);
-    in_flight_.push_back(cursor);
+    auto& subscription = static_cast<Subscription&>(*behind_.pop_front());
+    AckWindow* const acks = subscription.acks.get();
+    if (acks != nullptr && !acks->has_room()) {
+      subscription.is_stopped = true;
+      stopped_.push_back(subscription);
+      continue;
+    }
+    send.spans += subscription.log->begin_flight(subscription, spans.subspan(send.spans), bytes_max,
+                                                 send.bytes, acks);
+    in_flight_.push_back(subscription);
   }
   if (send.bytes > 0) {
     is_sending_ = true;
@@ -68,6 +75,14 @@ void Outflow::end_send(Topics& topics) {
   }
 }
 
+bool Outflow::resume(Subscription& subscription) {
+  if (!subscription.is_stopped || !subscription.acks->has_room()) return false;
+  subscription.is_stopped = false;
+  stopped_.remove(subscription);
+  behind_.push_back(subscription);
+  return true;
+}
+
 void Outflow::keep_unsent(const Subscription& subscription) {
   subscription.log->copy_unsent(subscription, [this](const uint8_t* octets, size_t size) {
     outbox_.gathering().append(reinterpret_cast<const char*>(octets), size);
@@ -81,7 +96,11 @@ void Outflow::drop(std::unique_ptr<Subscription> subscription, Topics& topics) {
     (void)subscription.release();
     return;
   }
-  if (!subscription->is_caught_up()) behind_.remove(*subscription);
+  if (subscription->is_stopped) {
+    stopped_.remove(*subscription);
+  } else if (!subscription->is_caught_up()) {
+    behind_.remove(*subscription);
+  }
   topics.detach(*subscription);
 }
 

@@ -21,7 +21,8 @@ class Topics;
 // Thread:    home shard.
 // Lifetime:  what a send was given stays untouched until end_send().
 // Invariant: at most one operation in flight. A cursor of a live subscription is behind, in flight,
-//            or caught up and on none of the lists here; that of an ended one is in flight or gone.
+//            behind but stopped by credit, or caught up and on none of the lists here; that of an
+//            ended one is in flight or gone.
 class Outflow {
  public:
   struct Send {
@@ -34,6 +35,8 @@ class Outflow {
   [[nodiscard]] std::string& gathering() { return outbox_.gathering(); }
   // Puts a cursor that got octets on the list of those behind.
   void add_behind(Cursor& cursor) { behind_.push_back(cursor); }
+  // Some of what the subscription was given is settled: it may go on; true if it was stopped.
+  bool resume(Subscription& subscription);
   // True if a send could begin with something.
   [[nodiscard]] bool has_unsent() const { return !outbox_.empty() || !behind_.empty(); }
   [[nodiscard]] bool has_private() const { return !outbox_.empty(); }
@@ -69,6 +72,7 @@ class Outflow {
  private:
   PendingCursors behind_;
   PendingCursors in_flight_;
+  PendingCursors stopped_;  // behind, and without credit
   Outbox outbox_;
   std::unique_ptr<std::string> farewell_;
   Millis send_started_ = 0;

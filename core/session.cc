@@ -1,5 +1,6 @@
 #include "core/session.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -10,6 +11,13 @@
 #include "proto/stomp_encoder.h"
 
 namespace stampede::core {
+
+namespace {
+
+// A client that acknowledges what it got before it unsubscribed does so soon.
+constexpr size_t kEndedTokensMax = 64;
+
+}  // namespace
 
 void Session::handle(Client& client, const proto::StompFrame& frame, Millis now) {
   using enum proto::StompCommand;
@@ -41,12 +49,13 @@ void Session::handle(Client& client, const proto::StompFrame& frame, Millis now)
       break;
     case kAck:
     case kNack:
+      handle_ack(client, frame, now);
+      break;
     case kBegin:
     case kCommit:
     case kAbort:
     case kUnknown:
-      client.fail(errors::kUnknownCommand,
-                  "this server has no acknowledgements and no transactions", &frame);
+      client.fail(errors::kUnknownCommand, "this server has no transactions", &frame);
       break;
   }
 }
@@ -72,6 +81,34 @@ void Session::complete_reply(Client& client, uint32_t ticket) {
     client.send_stomp(receipt);
   });
   client.settle_farewell();
+}
+
+// -- Deliveries.
+
+Session::FoundDelivery Session::find_delivery(const AckId& id) const {
+  for (Subscription* one = subscriptions_.get(); one != nullptr; one = one->next.get()) {
+    if (one->acks != nullptr && one->group->ack_token == id.token && one->acks->has(id.tag)) {
+      return {.subscription = one, .tag = id.tag};
+    }
+  }
+  return {.is_of_ended = std::ranges::find(ended_tokens_, id.token) != ended_tokens_.end()};
+}
+
+Session::FoundDelivery Session::find_delivery_by_message_id(
+    uint64_t id_hash, std::optional<std::string_view> subscription_id) const {
+  for (Subscription* one = subscriptions_.get(); one != nullptr; one = one->next.get()) {
+    if (one->acks == nullptr) continue;
+    if (subscription_id && one->group->id != *subscription_id) continue;
+    if (const auto tag = one->acks->find_id(id_hash)) return {.subscription = one, .tag = *tag};
+  }
+  // Which message it meant is not known any more.
+  return {.is_of_ended = !ended_tokens_.empty()};
+}
+
+void Session::remember_ended(const Subscription& subscription) {
+  if (subscription.acks == nullptr || subscription.acks->size() == 0) return;
+  if (ended_tokens_.size() == kEndedTokensMax) ended_tokens_.erase(ended_tokens_.begin());
+  ended_tokens_.push_back(subscription.group->ack_token);
 }
 
 // -- Subscriptions.

@@ -3,8 +3,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
+#include <vector>
 
+#include "core/ack_window.h"
 #include "core/fan_out_log.h"
 #include "core/reply_queue.h"
 #include "proto/stomp_frame.h"
@@ -31,8 +34,10 @@ struct WireVariant {
 //            flight is over.
 struct Subscription : Cursor {
   Group* group = nullptr;
+  std::unique_ptr<AckWindow> acks;  // null: auto
   std::unique_ptr<Subscription> next;
   bool has_ended = false;
+  bool is_stopped = false;  // behind, and without credit: Outflow
 };
 
 // Session is the STOMP state of one connection: version, subscriptions, receipts that wait,
@@ -55,6 +60,19 @@ class Session {
   [[nodiscard]] size_t replies_pending() const { return replies_.size(); }
   void forget_replies() { replies_ = {}; }
 
+  // -- Deliveries that wait to be acknowledged. O(subscriptions + deliveries of one).
+  struct FoundDelivery {
+    Subscription* subscription = nullptr;  // null: there is none
+    uint64_t tag = 0;
+    bool is_of_ended = false;  // it was of a subscription that has ended meanwhile
+  };
+  [[nodiscard]] FoundDelivery find_delivery(const AckId& id) const;
+  // Without `subscription_id` of any subscription.
+  [[nodiscard]] FoundDelivery find_delivery_by_message_id(
+      uint64_t id_hash, std::optional<std::string_view> subscription_id) const;
+  // The subscription, which was just taken, may still be sent acknowledgements.
+  void remember_ended(const Subscription& subscription);
+
   // -- Subscriptions. Lookups are O(subscriptions), which are limited.
   void add(std::unique_ptr<Subscription> subscription);
   [[nodiscard]] Subscription* find_by_id(std::string_view id) const;
@@ -74,6 +92,8 @@ class Session {
  private:
   std::unique_ptr<Subscription> subscriptions_;
   ReplyQueue replies_;
+  // AckId::token of subscriptions that have ended in a client mode, the last few.
+  std::vector<uint64_t> ended_tokens_;
   uint32_t subscription_count_ = 0;
   proto::StompVersion version_ = proto::StompVersion::k12;
 };

@@ -26,6 +26,22 @@ bool is_utf8(std::string_view text) {
   return proto::is_valid_utf8({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
 }
 
+// The `ack` header line of one MESSAGE, or nothing.
+class AckLine {
+ public:
+  void write(const AckId& id) {
+    constexpr std::string_view kName = "ack:";
+    char* const end = put_ack_id(text_.data() + kName.copy(text_.data(), kName.size()), id);
+    *end = '\n';
+    size_ = static_cast<size_t>(end + 1 - text_.data());
+  }
+  [[nodiscard]] std::string_view text() const { return {text_.data(), size_}; }
+
+ private:
+  std::array<char, kAckIdBytesMax + 8> text_;
+  size_t size_ = 0;
+};
+
 uint8_t* put(uint8_t* at, std::string_view text) {
   if (text.empty()) return at;
   std::memcpy(at, text.data(), text.size());
@@ -34,21 +50,23 @@ uint8_t* put(uint8_t* at, std::string_view text) {
 
 }  // namespace
 
-Group::Group(Topic& of_topic, std::string_view subscription_id, bool has_subscription_id,
-             WireVariant wire, ChunkPool& pool)
-    : log(pool),
+Group::Group(Topic& of_topic, const GroupKind& kind, ChunkPool& pool, uint64_t seed)
+    : log(pool, kind.is_acked),
       topic(of_topic),
-      id(subscription_id),
-      prefix(message_prefix(subscription_id, has_subscription_id, wire.version)),
-      variant(wire),
-      has_id(has_subscription_id),
-      is_id_utf8(is_utf8(subscription_id)) {}
+      id(kind.id),
+      prefix(message_prefix(kind.id, kind.has_id, kind.variant.version)),
+      variant(kind.variant),
+      has_id(kind.has_id),
+      is_acked(kind.is_acked),
+      is_id_utf8(is_utf8(kind.id)),
+      ack_token(hash_text(kind.id, hash_text(of_topic.name, seed))) {}
 
 size_t Topics::HashGroupKey::operator()(const GroupKey& key) const {
   const auto salt = reinterpret_cast<uintptr_t>(key.topic) ^
-                    (static_cast<uintptr_t>(key.variant.framing) << 60) ^
-                    (static_cast<uintptr_t>(key.variant.version) << 56);
-  return hash_text(key.id, seed ^ salt);
+                    (static_cast<uintptr_t>(key.kind.variant.framing) << 60) ^
+                    (static_cast<uintptr_t>(key.kind.variant.version) << 56) ^
+                    (uintptr_t{key.kind.is_acked} << 54);
+  return hash_text(key.kind.id, seed ^ salt);
 }
 
 Topics::Topics(const Options& options, ShardMetrics& metrics, ReadyList& ready)
@@ -85,16 +103,15 @@ Topic& Topics::find_or_make_topic(std::string_view destination, bool is_pattern)
   return topic;
 }
 
-Group& Topics::find_or_make(std::string_view destination, bool is_pattern, std::string_view id,
-                            bool has_id, WireVariant variant) {
+Group& Topics::find_or_make(std::string_view destination, bool is_pattern, const GroupKind& kind) {
   Topic& topic = find_or_make_topic(destination, is_pattern);
   append_gathered(topic);
-  const auto found = groups_.find(GroupKey{&topic, id, variant, has_id});
+  const auto found = groups_.find(GroupKey{&topic, kind});
   if (found != groups_.end()) return *found->second;
-  auto made = std::make_unique<Group>(topic, id, has_id, variant, pool_);
+  auto made = std::make_unique<Group>(topic, kind, pool_, options_.boot_id);
   Group& group = *made;
   topic.groups.push_back(group);
-  groups_.emplace(GroupKey{&topic, group.id, variant, has_id}, std::move(made));
+  groups_.emplace(GroupKey{&topic, group.kind()}, std::move(made));
   return group;
 }
 
@@ -131,7 +148,7 @@ void Topics::remove_group(Group& group) {
   append_gathered(topic);
   topic.lagging -= group.lagging;
   topic.groups.remove(group);
-  groups_.erase(groups_.find(GroupKey{&topic, group.id, group.variant, group.has_id}));
+  groups_.erase(groups_.find(GroupKey{&topic, group.kind()}));
   if (!topic.groups.empty()) return;
   if (topic.is_pattern) {
     ++pattern_generation_;
@@ -234,7 +251,12 @@ void Topics::append(Group& group, Message& message, size_t index) {
   const std::string_view headers =
       encoder_.headers(index, group.variant.version, metrics_.headers_unexpressible);
   const std::span<const uint8_t> body = message.body_and_nul();
-  const size_t frame_bytes = group.prefix.size() + headers.size() + body.size();
+  AckLine ack_line;
+  if (group.is_acked && group.variant.version == proto::StompVersion::k12) {
+    ack_line.write({group.log.next_frame_number(), group.ack_token});
+  }
+  const size_t frame_bytes =
+      group.prefix.size() + ack_line.text().size() + headers.size() + body.size();
   const bool is_websocket = group.variant.framing != WireVariant::Framing::kTcp;
   const bool is_referenced = body.size() > kReferencedBodyBytesMin;
   const size_t copied_bytes = (is_websocket ? proto::ws_header_bytes(frame_bytes) : 0) +
@@ -251,10 +273,11 @@ void Topics::append(Group& group, Message& message, size_t index) {
     at += proto::write_ws_header(at, is_text ? proto::WsOpcode::kText : proto::WsOpcode::kBinary,
                                  frame_bytes);
   }
-  at = put(put(at, group.prefix), headers);
+  at = put(put(put(at, group.prefix), ack_line.text()), headers);
   if (!is_referenced) std::memcpy(at, body.data(), body.size());
   log.commit(copied_bytes);
   if (is_referenced) log.append_body(message);
+  if (group.is_acked) log.mark_frame(hash_text(message.message_id(), options_.boot_id));
 
   ++metrics_.messages_appended;
   note_lag(group);

@@ -25,11 +25,19 @@ namespace stampede::core {
 
 struct Topic;
 
-// Group is the subscribers of one shard whose MESSAGEs are the same octets: same topic, same
-// subscription id, same wire variant.
+// What of a SUBSCRIBE shows in its MESSAGEs, or decides which it gets. Subscribers of one topic
+// that are alike in all of it share a group.
+struct GroupKind {
+  std::string_view id;  // without has_id: the destination, by which 1.0 unsubscribes
+  bool has_id = true;
+  bool is_acked = false;  // a client mode: MESSAGEs can be acknowledged
+  WireVariant variant = {};
+  friend bool operator==(const GroupKind&, const GroupKind&) = default;
+};
+
+// Group is the subscribers of one shard whose MESSAGEs are the same octets: same topic, same kind.
 struct Group {
-  Group(Topic& of_topic, std::string_view subscription_id, bool has_subscription_id,
-        WireVariant wire, ChunkPool& pool);
+  Group(Topic& of_topic, const GroupKind& kind, ChunkPool& pool, uint64_t seed);
 
   FanOutLog log;
   Topic& topic;
@@ -41,7 +49,11 @@ struct Group {
   uint32_t attached = 0;  // cursors: live ones, and ended ones whose send is still in flight
   const WireVariant variant;
   const bool has_id;
+  const bool is_acked;
   const bool is_id_utf8;
+  const uint64_t ack_token;  // AckId::token of its subscriptions
+
+  [[nodiscard]] GroupKind kind() const { return {id, has_id, is_acked, variant}; }
 };
 
 // Topic is a destination or pattern with subscribers on this home shard.
@@ -82,7 +94,7 @@ class Topics {
 
   // The group that such a subscriber belongs to, made if need be, with its topic.
   [[nodiscard]] Group& find_or_make(std::string_view destination, bool is_pattern,
-                                    std::string_view id, bool has_id, WireVariant variant);
+                                    const GroupKind& kind);
   void attach(Subscription& subscription, Group& group);
   // The subscription no longer counts; true if it was its topic's last. Its log has all that was
   // delivered to it, and its cursor is still attached.
@@ -113,9 +125,7 @@ class Topics {
  private:
   struct GroupKey {
     const Topic* topic;
-    std::string_view id;
-    WireVariant variant;
-    bool has_id;
+    GroupKind kind;
     friend bool operator==(const GroupKey&, const GroupKey&) = default;
   };
   struct HashGroupKey {

@@ -1,5 +1,6 @@
 #include <memory>
 
+#include "core/commands/ack_options.h"
 #include "core/commands/commands.h"
 #include "core/commands/destination_error.h"
 #include "core/destination_name.h"
@@ -14,7 +15,6 @@ bool is_refused(Client& client, const proto::StompFrame& frame, DestinationKind 
   const Options& options = client.shard().options();
   const Session& session = client.session();
   const auto id = frame.header("id");
-  const auto ack = frame.header("ack");
   if (kind != DestinationKind::kTopic && kind != DestinationKind::kPattern) {
     fail_destination(client, frame, kind);
   } else if (!id && session.version() != proto::StompVersion::k10) {
@@ -22,11 +22,6 @@ bool is_refused(Client& client, const proto::StompFrame& frame, DestinationKind 
   } else if (id && id->size() > options.subscription_id_bytes_max) {
     client.fail(errors::kHeaderTooLong, "the id is longer than --max-subscription-id-length allows",
                 &frame);
-  } else if (ack && (*ack == "client" || *ack == "client-individual")) {
-    client.fail(errors::kBadAckMode, "this server has no acknowledgements: ack must be auto",
-                &frame);
-  } else if (ack && *ack != "auto") {
-    client.fail(errors::kBadAckMode, "the header ack must be auto", &frame);
   } else if (frame.header("selector")) {
     client.fail(errors::kUnsupportedHeader, "this server has no selectors", &frame);
   } else if (id ? session.find_by_id(*id)
@@ -58,13 +53,23 @@ void handle_subscribe(Client& client, const proto::StompFrame& frame, Millis now
   const DestinationKind kind =
       classify_destination(*destination, DestinationUse::kSubscribe, shard.options());
   if (is_refused(client, frame, kind)) return;
+  const auto ack = read_ack_options(frame, shard.options());
+  if (!ack) {
+    client.fail(ack.error().is_mode ? errors::kBadAckMode : errors::kMalformedHeader,
+                ack.error().sentence, &frame);
+    return;
+  }
 
   const auto id = frame.header("id");
-  Group& group =
-      shard.topics.find_or_make(*destination, kind == DestinationKind::kPattern,
-                                id.value_or(*destination), id.has_value(), client.wire_variant());
+  const bool is_acked = ack->mode != AckMode::kAuto;
+  Group& group = shard.topics.find_or_make(*destination, kind == DestinationKind::kPattern,
+                                           {.id = id.value_or(*destination),
+                                            .has_id = id.has_value(),
+                                            .is_acked = is_acked,
+                                            .variant = client.wire_variant()});
   auto subscription = std::make_unique<Subscription>();
   subscription->client = &client;
+  if (is_acked) subscription->acks = std::make_unique<AckWindow>(ack->mode, ack->credit);
   shard.topics.attach(*subscription, group);
   client.session().add(std::move(subscription));
   // The RECEIPT says that routing is live: what is published from then on, by anyone, is delivered.

@@ -105,6 +105,12 @@ void add_sessions(std::vector<Option>& table) {
   table.push_back(count_option("max-receipts-pending", sessions,
                                "Receipts of a connection that wait for another shard",
                                &Options::receipts_pending_max, {1, 1'000'000}));
+  table.push_back(count_option("default-prefetch", sessions,
+                               "Messages that may wait for ACK, of who asks for no number",
+                               &Options::prefetch_default, {1, 1'000'000}));
+  table.push_back(count_option("max-prefetch", sessions,
+                               "Messages of a subscription that may wait for ACK",
+                               &Options::prefetch_max, {1, 1'000'000}));
   table.push_back(count_option("max-destinations", sessions,
                                "Destinations each shard keeps; the oldest idle ones go first",
                                &Options::destinations_max, {1, 100'000'000}));
