@@ -7,6 +7,13 @@
 
 namespace stampede::core {
 
+// What a queue does with one more message when it is full.
+enum class QueueFullPolicy : uint8_t {
+  kRefuse,      // the SEND fails
+  kDropOldest,  // the oldest that no client has is dropped
+  kDeadLetter,  // the oldest that no client has goes to the dead letters
+};
+
 // Options holds every tunable and limit of the broker's behaviour, each with its default; the flag
 // of the same name sets it (frame_bytes_max is --max-frame-size; tools/stampede/flags.cc has the
 // table).
@@ -58,6 +65,13 @@ struct Options {
   // it is they who are too fast, not the readers too slow.
   size_t publisher_lead_bytes_max = 256 * 1024;
   size_t send_bytes_max = 64 * 1024;  // one send; 90 % of the gain of batching is there at 32 KiB
+
+  // -- Queues. What waits in one, is delayed or is with a client and not settled.
+  size_t queue_messages_max = 100'000;
+  size_t queue_bytes_max = 64 * 1024 * 1024;  // memory of its messages, headers included
+  QueueFullPolicy queue_full_policy = QueueFullPolicy::kRefuse;  // loses nothing
+  // A message that failed so often kills its consumers or is nobody's: it becomes a dead letter.
+  uint32_t queue_deliveries_max = 20;
 
   // -- Duplicates.
   size_t dedup_window = 65536;  // client-made ids remembered per destination
