@@ -1,6 +1,7 @@
 #include "core/client.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "core/shard_state.h"
@@ -19,15 +20,12 @@ Millis heart_beat_margin(Millis interval) {
   return std::min(interval / 10 + 2 * TimerWheel::kTickMs, interval / 2);
 }
 
-// How much of what was held is taken at once: about what a receive brings, so that a publisher who
-// still runs ahead is noticed soon.
-constexpr size_t kHeldPieceBytes = 4096;
-
 }  // namespace
 
 Client::Client(ShardState& shard, const Endpoint& endpoint, ClientRef ref, uint64_t id,
                uint32_t handle, Millis now)
     : shard_(shard),
+      intake_(endpoint.upgrade),
       peer_(endpoint.peer),
       phase_since_(now),
       last_received_(now),
@@ -38,28 +36,30 @@ Client::Client(ShardState& shard, const Endpoint& endpoint, ClientRef ref, uint6
       transport_(endpoint.transport),
       phase_(endpoint.transport == Transport::kTcp ? ClientPhase::kConnecting
                                                    : ClientPhase::kHandshake) {
+  CHECK((transport_ == Transport::kWebSocket) == (endpoint.upgrade != nullptr));
   timer.client = this;
-  if (transport_ == Transport::kWebSocket) {
-    CHECK(endpoint.upgrade != nullptr);
-    upgrade_ = std::make_unique<proto::HttpUpgrade>(*endpoint.upgrade);
-  }
 }
 
-Client::~Client() { websocket_.release(shard_.websocket_contexts); }
+Client::~Client() { intake_.release(shard_.websocket_contexts); }
 
 WireVariant Client::wire_variant() const {
-  WireVariant variant;
-  variant.version = session_.version();
-  if (transport_ == Transport::kWebSocket) {
-    variant.framing =
-        is_binary_ ? WireVariant::Framing::kWebSocketBinary : WireVariant::Framing::kWebSocketText;
-  }
-  return variant;
+  return {.framing = framing(), .version = session_.version()};
+}
+
+WireVariant::Framing Client::framing() const {
+  if (transport_ == Transport::kTcp) return WireVariant::Framing::kTcp;
+  return intake_.is_binary() ? WireVariant::Framing::kWebSocketBinary
+                             : WireVariant::Framing::kWebSocketText;
 }
 
 bool Client::has_work() const {
-  return phase_ == ClientPhase::kAborting || outflow_.has_unsent() ||
+  return phase_ == ClientPhase::kAborting || outflow_.has_unsent() || has_queue_deliveries() ||
          (phase_ == ClientPhase::kFlushing && !outflow_.has_farewell()) || is_dismissed_;
+}
+
+// In a drain what waits stays with its owner: somebody else may be there for it yet.
+bool Client::has_queue_deliveries() const {
+  return phase_ == ClientPhase::kConnected && !is_draining_ && session_.has_queue_deliveries();
 }
 
 // -- The way in.
@@ -67,158 +67,46 @@ bool Client::has_work() const {
 void Client::receive(std::span<const uint8_t> octets, Millis now) {
   last_received_ = now;
   shard_.metrics.bytes_received += octets.size();
-  if (!is_open()) return;
-  if (is_paused) {
-    hold(octets);
-  } else {
-    receive_open(octets, now);
-  }
-}
-
-// What comes between the decision to pause and its effect in the kernel. That is bounded by the
-// shard's receive buffers.
-void Client::hold(std::span<const uint8_t> octets) {
-  if (held_ == nullptr) held_ = std::make_unique<std::string>();
-  held_->append(reinterpret_cast<const char*>(octets.data()), octets.size());
+  intake_.receive(*this, octets, now);
 }
 
 bool Client::take_held(Millis now) {
   is_paused = false;
-  if (held_ != nullptr) {
-    const std::unique_ptr<std::string> held = std::move(held_);
-    const size_t size = std::min(held->size(), kHeldPieceBytes);
-    const auto* octets = reinterpret_cast<const uint8_t*>(held->data());
-    receive_open({octets, size}, now);
-    if (is_open() && size < held->size()) hold({octets + size, held->size() - size});
-  }
+  const bool is_all = intake_.take_held(*this, now);
   if (!is_open()) return true;
-  if (held_ != nullptr) is_paused = true;
-  if (is_paused) return false;
-  if (std::exchange(has_held_end_, false)) on_peer_ended(now);
-  return true;
+  is_paused = !is_all;
+  if (is_all && std::exchange(has_held_end_, false)) on_peer_ended(now);
+  return is_all;
 }
 
-void Client::receive_open(std::span<const uint8_t> octets, Millis now) {
-  if (phase_ == ClientPhase::kHandshake) {
-    receive_handshake(octets, now);
-    if (phase_ == ClientPhase::kHandshake || octets.empty() || !is_open()) return;
-  }
-  if (transport_ == Transport::kWebSocket) {
-    receive_websocket(octets, now);
-  } else {
-    receive_stomp(octets, false, now);
-  }
-}
-
-void Client::receive_handshake(std::span<const uint8_t>& octets, Millis now) {
-  const proto::UpgradeResult result = upgrade_->feed(octets);
-  octets = octets.subspan(result.consumed);
-  if (result.status == proto::UpgradeStatus::kNeedMore) return;
-  const std::unique_ptr<proto::HttpUpgrade> upgrade = std::move(upgrade_);
-  if (result.status == proto::UpgradeStatus::kRefused) {
-    const CloseReason reason =
-        upgrade->status_code() == 403 ? CloseReason::kOriginDenied : CloseReason::kHttpBad;
-    refuse(reason, upgrade->answer(), upgrade->refusal());
-    return;
-  }
-  outflow_.gathering() += upgrade->answer();
+void Client::on_upgraded(std::string_view answer, Millis now) {
+  outflow_.gathering() += answer;
   phase_ = ClientPhase::kConnecting;
   phase_since_ = now;
   shard_.ready.mark(*this);
   arm_timer(now);
 }
 
-void Client::receive_websocket(std::span<const uint8_t> octets, Millis now) {
-  while (is_open()) {
-    if (is_paused) {
-      // Kept even if empty: the decoder may hold octets that it took already.
-      hold(octets);
-      return;
-    }
-    const proto::WsEvent event =
-        websocket_.next(octets, shard_.websocket_limits(), shard_.websocket_contexts);
-    switch (event.kind) {
-      case proto::WsEventKind::kNeedMore:
-        return;
-      case proto::WsEventKind::kData:
-        if (phase_ == ClientPhase::kConnecting) {
-          is_binary_ = event.message_opcode == proto::WsOpcode::kBinary;
-        }
-        receive_stomp(event.payload, event.message_opcode == proto::WsOpcode::kText, now);
-        break;
-      case proto::WsEventKind::kPing:
-        send_pong(event.payload);
-        break;
-      case proto::WsEventKind::kPong:
-        break;
-      case proto::WsEventKind::kClose:
-        // RFC 6455 section 5.5.1: the answer carries the peer's code, and then we end first.
-        finish(CloseReason::kPeerClosed, "close frame",
-               static_cast<proto::WsStatusCode>(event.status_code));
-        return;
-      case proto::WsEventKind::kError:
-        on_websocket_error(event);
-        return;
-    }
-  }
+const proto::StompLimits& Client::stomp_limits() const {
+  return phase_ == ClientPhase::kConnected ? shard_.limits() : shard_.limits_before_connect();
 }
 
-void Client::on_websocket_error(const proto::WsEvent& event) {
-  const auto code = static_cast<proto::WsStatusCode>(event.status_code);
-  switch (code) {
-    case proto::WsStatusCode::kMessageTooBig:
-      fail(errors::kFrameTooLarge, event.detail, {}, false);
-      return;
-    case proto::WsStatusCode::kInvalidPayload:
-      finish(CloseReason::kUtf8, event.detail, code);
-      return;
-    default:
-      finish(CloseReason::kProtocolError, event.detail, code);
-  }
-}
-
-void Client::receive_stomp(std::span<const uint8_t> octets, bool is_text, Millis now) {
-  is_frame_text_ = is_text && (is_frame_text_ || parser_.at_frame_border());
-  while (is_open()) {
-    const proto::StompLimits& limits =
-        phase_ == ClientPhase::kConnected ? shard_.limits() : shard_.limits_before_connect();
-    proto::StompFrame frame;
-    const proto::ParseResult result = parser_.feed(octets, limits, frame);
-    octets = octets.subspan(result.consumed);
-    switch (result.status) {
-      case proto::ParseStatus::kNeedMore:
-        return;
-      case proto::ParseStatus::kError:
-        on_parse_error();
-        return;
-      case proto::ParseStatus::kFrame:
-        // What a frame is made of lies between ASCII octets, so each part is UTF-8 as the whole is.
-        frame.is_known_utf8 = std::exchange(is_frame_text_, is_text);
-        ++frames_received_;
-        ++shard_.metrics.frames_received;
-        session_.handle(*this, frame, now);
-    }
-  }
-}
-
-void Client::on_parse_error() {
-  const proto::StompError error = parser_.error();
-  std::string sentence(parser_.error_detail());
-  const std::string_view flags = errors::flags_of_limit(error, phase_ == ClientPhase::kConnected);
-  if (!flags.empty()) sentence.append(" (").append(flags).append(")");
-  fail(errors::of_parser(error), sentence, parser_.error_receipt(), parser_.error_has_receipt());
+void Client::on_frame(const proto::StompFrame& frame, Millis now) {
+  ++frames_received_;
+  ++shard_.metrics.frames_received;
+  session_.handle(*this, frame, now);
 }
 
 void Client::on_connected(proto::StompVersion version, Millis now) {
   phase_ = ClientPhase::kConnected;
   phase_since_ = now;
   session_.set_version(version);
-  parser_.set_version(version);
+  intake_.set_version(version);
   arm_timer(now);
 }
 
 void Client::on_peer_ended(Millis now) {
-  if (held_ != nullptr && !is_closing()) {
+  if (intake_.has_held() && !is_closing()) {
     has_held_end_ = true;
     return;
   }
@@ -235,23 +123,12 @@ void Client::on_peer_ended(Millis now) {
 
 // -- Answering.
 
-void Client::append_framed(std::string& out, std::string_view stomp) const {
-  if (transport_ == Transport::kTcp) {
-    out += stomp;
-    return;
-  }
-  const bool is_text =
-      !is_binary_ &&
-      proto::is_valid_utf8({reinterpret_cast<const uint8_t*>(stomp.data()), stomp.size()});
-  proto::append_ws_frame(out, is_text ? proto::WsOpcode::kText : proto::WsOpcode::kBinary, stomp);
-}
-
 void Client::append_close_frame(std::string& out, proto::WsStatusCode code) const {
   if (transport_ == Transport::kWebSocket) proto::append_ws_close(out, code, {});
 }
 
 void Client::send_stomp(std::string_view frame) {
-  append_framed(outflow_.gathering(), frame);
+  append_framed(outflow_.gathering(), framing(), frame);
   on_private_grown();
 }
 
@@ -275,8 +152,7 @@ void Client::begin_closing(CloseReason reason, std::string_view detail, Unsent u
   DCHECK(!is_closing());
   shard_.on_closing(*this, reason, detail, peer_, frames_received_);
   end_all_subscriptions(unsent);
-  upgrade_.reset();
-  held_.reset();
+  intake_.end();
   phase_ = ClientPhase::kFlushing;
   phase_since_ = shard_.now();
   is_dismissed_ = false;
@@ -304,7 +180,7 @@ void Client::fail(const ErrorKind& kind, std::string_view sentence, std::string_
                                                  : std::string_view()},
                       session_.version());
   std::string farewell;
-  append_framed(farewell, error);
+  append_framed(farewell, framing(), error);
   append_close_frame(farewell, kind.code);
   outflow_.set_farewell(std::move(farewell));
   std::string detail(kind.token);
@@ -322,6 +198,14 @@ void Client::fail_slow(const ErrorKind& kind) {
        "the connection does not read as fast as it is sent to (--slow-consumer-bytes, "
        "--slow-consumer-after)",
        {}, false);
+}
+
+void Client::fail_queue_full(uint32_t ticket) {
+  if (is_closing()) return;
+  const std::optional<std::string> receipt = session_.cancel_reply(*this, ticket);
+  fail(errors::kQueueFull,
+       "the queue holds as much as --max-queue-messages and --max-queue-bytes allow",
+       receipt.value_or(std::string()), receipt.has_value());
 }
 
 void Client::finish(CloseReason reason, std::string_view detail, proto::WsStatusCode code) {
@@ -371,7 +255,7 @@ void Client::begin_drain() {
     return;
   }
   is_draining_ = true;
-  held_.reset();
+  intake_.end();
   has_peer_ended_ = std::exchange(has_held_end_, false);
 }
 
@@ -382,27 +266,55 @@ void Client::dismiss() {
 }
 
 void Client::end_all_subscriptions(Unsent unsent) {
+  const bool keep_unsent = unsent == Unsent::kSend;
   while (std::unique_ptr<Subscription> subscription = session_.take_any()) {
-    end_subscription(std::move(subscription), unsent == Unsent::kSend);
+    end_subscription(std::move(subscription), keep_unsent);
   }
-}
-
-void Client::settle(Subscription& subscription, uint64_t tag) {
-  subscription.acks->settle(tag);
-  if (outflow_.resume(subscription)) shard_.ready.mark_unless_sending(*this);
+  if (QueueSubscriptions* const queues = session_.queue_subscriptions()) {
+    while (!queues->all().empty()) end_queue_subscription(*queues->all().back(), keep_unsent);
+  }
 }
 
 void Client::end_subscription(std::unique_ptr<Subscription> subscription, bool keep_unsent) {
   Topic& topic = subscription->group->topic;
   const bool was_last = shard_.topics.end(*subscription);
-  session_.remember_ended(*subscription);
-  // What can be acknowledged no more is not sent.
-  if (keep_unsent && subscription->acks == nullptr) {
+  const AckWindow* const acks = subscription->acks.get();
+  if (acks != nullptr && acks->size() > 0) {
+    session_.remember_ended(subscription->group->ack_token);
+  }
+  // What could not be acknowledged any more is not sent.
+  if (keep_unsent && acks == nullptr) {
     outflow_.keep_unsent(*subscription);
     if (outflow_.has_private()) on_private_grown();
   }
   if (was_last) shard_.withdraw(topic, shard_.now());
   outflow_.drop(std::move(subscription), shard_.topics);
+}
+
+void Client::end_queue_subscription(QueueSubscription& subscription, bool keep_unsent) {
+  const std::unique_ptr<QueueSubscription> ended =
+      session_.queue_subscriptions()->take(subscription);
+  if (ended->acks().size() > 0) session_.remember_ended(ended->ack_token());
+  // What was taken for the next send goes out yet, and is consumed by that.
+  if (keep_unsent && ended->is_auto() && ended->last_taken() > 0) {
+    shard_.queue_routes.settle(*this, *ended, ended->last_taken(), Settlement::kAck, true,
+                               shard_.now());
+  }
+  shard_.queue_routes.release(*this, *ended, shard_.now());
+}
+
+// -- Acknowledging.
+
+void Client::settle(const Session::FoundDelivery& found, Settlement settlement) {
+  if (found.on_topic != nullptr) {
+    found.on_topic->acks->settle(found.id.tag);
+    if (outflow_.resume(*found.on_topic)) shard_.ready.mark_unless_sending(*this);
+  } else if (found.on_queue != nullptr) {
+    AckWindow& acks = found.on_queue->acks();
+    acks.settle(found.id.tag);
+    shard_.queue_routes.settle(*this, *found.on_queue, found.id.tag, settlement,
+                               acks.is_cumulative(), shard_.now());
+  }
 }
 
 // -- Flushing.
@@ -417,6 +329,7 @@ void Client::plan_flush(std::span<SendSpan> spans, FlushPlan& plan, Millis now) 
   }
   if (outflow_.is_sending()) return;
   const Options& options = shard_.options();
+  if (has_queue_deliveries()) gather_queue_deliveries(options.send_bytes_max);
   const Outflow::Send send = outflow_.begin_send(spans, options.send_bytes_max, now);
   if (send.bytes == 0) {
     plan.action = plan_ending();
@@ -430,6 +343,30 @@ void Client::plan_flush(std::span<SendSpan> spans, FlushPlan& plan, Millis now) 
   plan.action = FlushAction::kSend;
   plan.spans = send.spans;
   plan.bytes = send.bytes;
+}
+
+// Whole MESSAGEs from each queue in turn, until a send is full.
+void Client::gather_queue_deliveries(size_t bytes_max) {
+  QueueSubscriptions& queues = *session_.queue_subscriptions();
+  std::string& out = outflow_.gathering();
+  while (QueueSubscription* const next = queues.next_waiting()) {
+    if (out.size() >= bytes_max) break;
+    std::string& frame = shard_.frame_scratch;
+    const bool is_utf8 = next->take(frame, session_.version(), shard_.options().boot_id);
+    append_framed(out, framing(), frame, is_utf8);
+  }
+  for (const auto& queue : queues.all()) queue->begin_flight();
+}
+
+// What an auto subscription was sent is consumed.
+void Client::settle_sent_deliveries() {
+  QueueSubscriptions* const queues = session_.queue_subscriptions();
+  if (queues == nullptr) return;
+  for (const auto& queue : queues->all()) {
+    const uint64_t tag = queue->end_flight();
+    if (tag == 0) continue;
+    shard_.queue_routes.settle(*this, *queue, tag, Settlement::kAck, true, shard_.now());
+  }
 }
 
 // Nothing is left to send: the next step of ending, if the client is on its way out.
@@ -456,6 +393,7 @@ FlushAction Client::plan_ending() {
 
 void Client::on_sent() {
   outflow_.end_send(shard_.topics);
+  settle_sent_deliveries();
   if (phase_ == ClientPhase::kLingering && has_peer_ended_) {
     abort(CloseReason::kPeerClosed, "end of stream");
     return;

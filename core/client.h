@@ -8,15 +8,14 @@
 
 #include "core/errors.h"
 #include "core/fan_out_log.h"
+#include "core/intake.h"
 #include "core/intrusive_list.h"
 #include "core/outflow.h"
 #include "core/session.h"
 #include "core/shard.h"
 #include "core/shard_types.h"
 #include "core/timer_wheel.h"
-#include "proto/http_upgrade.h"
 #include "proto/stomp_parser.h"
-#include "proto/ws_decoder.h"
 #include "proto/ws_types.h"
 
 namespace stampede::core {
@@ -34,11 +33,12 @@ class Client;
 
 // A client's deadline, from which the client is found again.
 struct ClientTimer : Timer {
+  ClientTimer() : Timer(Kind::kClient) {}
   Client* client = nullptr;
 };
 
-// Client is one connection's pipeline: opening handshake, WebSocket frames, STOMP frames, session;
-// and on the way out its endings and deadlines around its Outflow.
+// Client is one connection: its Intake, its Session, its Outflow, and around them its endings and
+// deadlines.
 //
 // Owns:      all of its state; its subscriptions through the session.
 // Thread:    home shard.
@@ -56,6 +56,11 @@ class Client {
 
   // Takes some of what arrived while it was paused; true if all of it, and it is not paused again.
   [[nodiscard]] bool take_held(Millis now);
+
+  // What the intake found.
+  void on_upgraded(std::string_view answer, Millis now);
+  void on_frame(const proto::StompFrame& frame, Millis now);
+  [[nodiscard]] const proto::StompLimits& stomp_limits() const;
 
   // -- Answering. Private octets, framed for the transport.
   // One STOMP frame, or a heart-beat's end of line.
@@ -75,6 +80,8 @@ class Client {
   void refuse(CloseReason reason, std::string_view answer, std::string_view detail);
   // For a reader that lags: drops its subscriptions, and says ERROR behind what is in flight.
   void fail_slow(const ErrorKind& kind);
+  // For a SEND or COMMIT for which a queue has no room; `ticket` is its RECEIPT's, or 0.
+  void fail_queue_full(uint32_t ticket);
   // Ends the socket whatever is in flight.
   void abort(CloseReason reason, std::string_view detail);
   // Lets the farewell go out once nothing is owed before it. Called whenever that may have
@@ -91,10 +98,12 @@ class Client {
   void on_sent();
   // Puts a cursor that got octets on the list of those behind.
   void add_behind(Cursor& cursor) { outflow_.add_behind(cursor); }
-  // The delivery of the subscription, and in client mode all before it, is settled.
-  void settle(Subscription& subscription, uint64_t tag);
   // Ends one subscription. With `keep_unsent` what it was not given yet goes out first.
   void end_subscription(std::unique_ptr<Subscription> subscription, bool keep_unsent);
+  void end_queue_subscription(QueueSubscription& subscription, bool keep_unsent);
+  // The delivery, and in client mode all before it of its subscription, is settled. Nothing if
+  // there is none.
+  void settle(const Session::FoundDelivery& found, Settlement settlement);
   // Nothing of the client is in flight any more, and nothing will be.
   void on_released();
   // Octets that it was not given yet: its own, and its subscriptions'.
@@ -132,27 +141,23 @@ class Client {
   bool is_ready = false;
   // See ShardState::hold_back.
   Millis held_until = 0;
-  bool is_paused = false;     // takes no octets
-  bool is_held_back = false;  // on the shard's list of those
+  bool is_paused = false;      // takes no octets
+  bool is_held_back = false;   // on the shard's list of those
+  bool is_committing = false;  // a transaction of its waits for room in queues
   bool is_abort_told = false;
 
  private:
-  void receive_open(std::span<const uint8_t> octets, Millis now);
-  void hold(std::span<const uint8_t> octets);
   void on_private_grown();
-  void receive_handshake(std::span<const uint8_t>& octets, Millis now);
-  void receive_websocket(std::span<const uint8_t> octets, Millis now);
-  // `is_text`: the octets are from text messages, so they were found to be UTF-8.
-  void receive_stomp(std::span<const uint8_t> octets, bool is_text, Millis now);
-  void on_parse_error();
-  void on_websocket_error(const proto::WsEvent& event);
   // What becomes of MESSAGEs that were appended for the client but not sent yet.
   enum class Unsent : bool { kDrop, kSend };
   void begin_closing(CloseReason reason, std::string_view detail, Unsent unsent);
   void enter_aborting();
   void end_all_subscriptions(Unsent unsent);
   void append_close_frame(std::string& out, proto::WsStatusCode code) const;
-  void append_framed(std::string& out, std::string_view stomp) const;
+  [[nodiscard]] WireVariant::Framing framing() const;
+  [[nodiscard]] bool has_queue_deliveries() const;
+  void gather_queue_deliveries(size_t bytes_max);
+  void settle_sent_deliveries();
   [[nodiscard]] Millis next_deadline() const;
   [[nodiscard]] Millis heart_beat_patience(Millis interval) const;
   void on_deadline_connected(Millis now);
@@ -161,10 +166,7 @@ class Client {
   ShardState& shard_;
   Session session_;
   Outflow outflow_;
-  std::unique_ptr<std::string> held_;  // octets that arrived while paused
-  std::unique_ptr<proto::HttpUpgrade> upgrade_;
-  proto::StompParser parser_;
-  proto::WsDecoder websocket_;
+  Intake intake_;
   std::string peer_;
   Millis phase_since_;
   Millis last_received_;
@@ -175,8 +177,6 @@ class Client {
   uint32_t handle_;
   Transport transport_;
   ClientPhase phase_;
-  bool is_binary_ = false;      // the first data came in a binary message: answers go the same way
-  bool is_frame_text_ = false;  // all of the frame that has begun came in text messages
   bool has_peer_ended_ = false;
   bool has_held_end_ = false;  // the peer ended behind the held octets
   bool is_draining_ = false;

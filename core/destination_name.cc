@@ -12,18 +12,13 @@ namespace {
 
 // Prefixes to which the brokers that people come from give a meaning other than publish/subscribe.
 // Taking them for topics would lose messages in silence.
-constexpr std::array<std::string_view, 10> kOtherPrefixes = {
-    "/queue/",
-    "/temp-queue/",
-    "/temp-topic/",
-    "/user/",
-    "/exchange/",
-    "/amq/queue/",
-    "/reply-queue/",
-    "/dsub/",
-    "/remote-temp-queue/",
-    "/remote-temp-topic/",
+constexpr std::array<std::string_view, 9> kOtherPrefixes = {
+    "/temp-queue/", "/temp-topic/",        "/user/",
+    "/exchange/",   "/amq/queue/",         "/reply-queue/",
+    "/dsub/",       "/remote-temp-queue/", "/remote-temp-topic/",
 };
+
+constexpr std::string_view kQueuePrefix = "/queue/";
 
 constexpr bool is_separator(char octet) { return octet == '.' || octet == '/'; }
 
@@ -55,7 +50,10 @@ DestinationKind classify_destination(std::string_view name, DestinationUse use,
   for (std::string_view prefix : kOtherPrefixes) {
     if (name.starts_with(prefix)) return DestinationKind::kUnsupported;
   }
-  if (use == DestinationUse::kSend) return DestinationKind::kTopic;
+  const bool is_queue = name.starts_with(kQueuePrefix);
+  if (use == DestinationUse::kSend) {
+    return is_queue ? DestinationKind::kQueue : DestinationKind::kTopic;
+  }
 
   DestinationKind kind = DestinationKind::kTopic;
   for_each_level(name, [&](std::string_view level, bool is_last) {
@@ -64,7 +62,8 @@ DestinationKind classify_destination(std::string_view name, DestinationUse use,
       kind = DestinationKind::kPattern;
     }
   });
-  return kind;
+  if (!is_queue) return kind;
+  return kind == DestinationKind::kTopic ? DestinationKind::kQueue : DestinationKind::kQueuePattern;
 }
 
 void split_levels(std::string_view name, DestinationLevels& levels) {

@@ -16,12 +16,14 @@ namespace stampede::core {
 // destination always comes back byte for byte as it was sent.
 enum class DestinationKind : uint8_t {
   kTopic,
-  kPattern,  // SUBSCRIBE only
+  kQueue,
+  kPattern,  // SUBSCRIBE only, of topics
   kEmpty,
   kTooLong,        // --max-destination-length
   kTooManyLevels,  // --max-destination-levels
   kRestNotLast,    // SUBSCRIBE: a level that means the rest is followed by another
-  kUnsupported,    // /queue/ and the other prefixes that do not mean publish/subscribe
+  kQueuePattern,   // SUBSCRIBE: a queue's name with a level that would be a pattern in a topic's
+  kUnsupported,    // /user/ and the other prefixes that do not mean publish/subscribe
 };
 
 enum class DestinationUse : bool { kSend, kSubscribe };

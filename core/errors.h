@@ -44,6 +44,14 @@ inline constexpr ErrorKind kUnsupportedDestination{
     "unsupported-destination", CloseReason::kProtocolError, proto::WsStatusCode::kProtocolError};
 inline constexpr ErrorKind kUnsupportedHeader{"unsupported-header", CloseReason::kProtocolError,
                                               proto::WsStatusCode::kProtocolError};
+inline constexpr ErrorKind kMissingTransaction{"missing-transaction", CloseReason::kProtocolError,
+                                               proto::WsStatusCode::kProtocolError};
+inline constexpr ErrorKind kDuplicateTransaction{
+    "duplicate-transaction", CloseReason::kProtocolError, proto::WsStatusCode::kProtocolError};
+inline constexpr ErrorKind kTooManyTransactions{
+    "too-many-transactions", CloseReason::kProtocolError, proto::WsStatusCode::kPolicyViolation};
+inline constexpr ErrorKind kQueueFull{"queue-full", CloseReason::kQueueFull,
+                                      proto::WsStatusCode::kPolicyViolation};
 inline constexpr ErrorKind kUnknownTransaction{"unknown-transaction", CloseReason::kProtocolError,
                                                proto::WsStatusCode::kProtocolError};
 inline constexpr ErrorKind kDuplicateSubscription{

@@ -7,6 +7,8 @@ namespace {
 void discard(Envelope& envelope) {
   if (envelope.message != nullptr) envelope.message->drop_reference();
   delete envelope.name;
+  delete envelope.consumer;
+  delete envelope.reservation;
 }
 
 }  // namespace

@@ -27,6 +27,7 @@ struct MessageProperties {
   Millis due_at = 0;           // handed to nobody before
   uint8_t priority = 4;        // 0 to 9, as JMS has them; 9 goes first
   bool has_group = false;      // Message::group() is not empty
+  bool is_for_queue = false;   // the destination is a queue
 };
 
 // Message is published content: destination, headers and body of one SEND, in one allocation.

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 
+#include "core/queue_types.h"
 #include "core/shard_types.h"
 
 namespace stampede::core {
@@ -16,13 +17,20 @@ struct ShardMetrics {
   uint64_t bytes_received = 0;
   uint64_t bytes_sent = 0;
   uint64_t sends = 0;
-  uint64_t messages_received = 0;       // SENDs accepted on this home shard
-  uint64_t messages_published = 0;      // numbered by this owner shard
-  uint64_t messages_duplicate = 0;      // dropped by the duplicate window
-  uint64_t messages_unrouted = 0;       // numbered, and no shard had interest
-  uint64_t messages_appended = 0;       // message x group
-  uint64_t bytes_discarded = 0;         // of MESSAGEs still unsent when their connection left
-  uint64_t headers_unexpressible = 0;   // left out: the subscriber's version has no escape for them
+  uint64_t messages_received = 0;      // SENDs accepted on this home shard
+  uint64_t messages_published = 0;     // numbered by this owner shard
+  uint64_t messages_duplicate = 0;     // dropped by the duplicate window
+  uint64_t messages_unrouted = 0;      // numbered, and no shard had interest
+  uint64_t messages_appended = 0;      // message x group
+  uint64_t bytes_discarded = 0;        // of MESSAGEs still unsent when their connection left
+  uint64_t headers_unexpressible = 0;  // left out: the subscriber's version has no escape for them
+  uint64_t queue_delivered = 0;        // handed out by this owner shard
+  uint64_t queue_redelivered = 0;      // of these, not for the first time
+  uint64_t queue_acknowledged = 0;
+  uint64_t queue_refused = 0;  // SENDs and COMMITs for which a queue had no room
+  std::array<uint64_t, static_cast<size_t>(DeadReason::kCount)> queue_dead = {};
+  uint64_t queue_dropped = 0;           // messages, to make room for others
+  uint64_t queue_dead_dropped = 0;      // of these, not kept as dead letters
   uint64_t destinations_forgotten = 0;  // evicted at --max-destinations
   uint64_t mailbox_overflows = 0;       // envelopes that had to wait outside of a full mailbox
   uint64_t publishers_held_back = 0;    // times that a publisher was not read from for a while
@@ -40,6 +48,11 @@ struct ShardTables {
   uint64_t interested = 0;         // owner side: (name, shard) pairs with interest
   uint64_t pattern_interests = 0;  // owner side: (pattern, shard) pairs
   uint64_t log_bytes = 0;          // chunks held
+  uint64_t queues = 0;             // owner side
+  uint64_t consumers = 0;          // owner side, of queues
+  uint64_t queued = 0;             // messages that wait in queues, delayed ones too
+  uint64_t unsettled = 0;          // messages that consumers of queues have
+  uint64_t queue_bytes = 0;        // messages in queues, unsettled ones too
 };
 
 }  // namespace stampede::core

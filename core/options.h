@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "core/shard_types.h"
+
 namespace stampede::core {
 
 // What a queue does with one more message when it is full.
@@ -46,6 +48,11 @@ struct Options {
   // gets, which is more than clients acknowledge at a time, and the most that anybody gets.
   uint32_t prefetch_default = 1'000;
   uint32_t prefetch_max = 65'535;
+  // Open transactions of a connection, and what one may hold: room for any batch of prices, not for
+  // a queue of its own.
+  size_t transactions_max = 16;
+  size_t transaction_steps_max = 1'000;
+  size_t transaction_bytes_max = 4 * 1024 * 1024;
   size_t receipts_pending_max = 4096;  // per connection, receipts that wait for an owner shard
 
   // -- Deadlines, in milliseconds.
@@ -80,6 +87,8 @@ struct Options {
   // -- The node.
   size_t destinations_max = 1'000'000;  // per owner shard; the oldest idle ones are forgotten first
   size_t mailbox_slots = 4096;          // per ordered pair of shards; a power of two
+  Millis queue_idle_ms = 60'000;        // an empty queue without consumers is forgotten after it
+  Millis wall_clock_offset_ms = 0;      // milliseconds since 1970 less the shards' clock
   uint64_t boot_id = 0;                 // random per process, part of every message-id
 };
 

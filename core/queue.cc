@@ -100,7 +100,7 @@ void Queue::add_consumer(const ConsumerKey& key, ConsumerOptions options, Millis
   hand_out(back, &consumer);
 }
 
-void Queue::remove_consumer(const ConsumerKey& key, Millis now) {
+void Queue::remove_consumer(const ConsumerKey& key, Millis now, uint64_t first_tag_not_given) {
   run(now);
   QueueConsumer* const found = consumers_.find(key);
   if (found == nullptr) return;
@@ -111,7 +111,9 @@ void Queue::remove_consumer(const ConsumerKey& key, Millis now) {
 
   QueuedMessages back;
   while (!gone->unsettled.empty()) {
-    take_back(end_delivery(*gone, gone->unsettled.begin()), Settlement::kRequeue, now, back);
+    const bool was_given = gone->unsettled.begin()->first < first_tag_not_given;
+    take_back(end_delivery(*gone, gone->unsettled.begin()),
+              was_given ? Settlement::kRequeue : Settlement::kReturn, now, back);
   }
   QueueBacklog::release_settled_groups(*gone, back);
 

@@ -50,8 +50,10 @@ class Queue {
 
   // Requires: no consumer has that key.
   void add_consumer(const ConsumerKey& key, ConsumerOptions options, Millis now);
-  // Its unsettled deliveries have failed and go back to their places. Unknown keys are ignored.
-  void remove_consumer(const ConsumerKey& key, Millis now);
+  // Its unsettled deliveries go back to their places. Those before `first_tag_not_given` have
+  // failed, the others were never given to the client. Unknown keys are ignored.
+  void remove_consumer(const ConsumerKey& key, Millis now,
+                       uint64_t first_tag_not_given = UINT64_MAX);
 
   // Settles one delivery, or with `is_cumulative` all of the consumer's up to that tag; for a
   // browser this gives back credit, whatever the settlement. Gives how many there were: 0 if the

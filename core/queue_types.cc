@@ -14,6 +14,8 @@ std::string_view to_string(DeadReason reason) {
       return "delivery-limit";
     case DeadReason::kFull:
       return "queue-full";
+    case DeadReason::kCount:
+      break;
   }
   CHECK(false);
   return {};

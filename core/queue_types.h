@@ -43,7 +43,7 @@ enum class Settlement : uint8_t {
 };
 
 // Why a message left a queue without being consumed.
-enum class DeadReason : uint8_t { kExpired, kRejected, kDeliveryLimit, kFull };
+enum class DeadReason : uint8_t { kExpired, kRejected, kDeliveryLimit, kFull, kCount };
 
 [[nodiscard]] std::string_view to_string(DeadReason reason);  // "expired", "rejected", ...
 

@@ -24,22 +24,40 @@ void ReplyQueue::end_waiting() {
   spare_of_thread() = std::move(ended);
 }
 
-uint32_t ReplyQueue::add(std::string_view receipt_id) {
+uint32_t ReplyQueue::add(std::string_view receipt_id, uint32_t parts) {
   if (waiting_ == nullptr) {
     waiting_ = std::move(spare_of_thread());
     if (waiting_ == nullptr) waiting_ = std::make_unique<Waiting>();
     waiting_->first_ticket = next_ticket_;
   }
   waiting_->texts.append(receipt_id);
-  waiting_->replies.push_back(
-      {.text_size = static_cast<uint32_t>(receipt_id.size()), .is_done = false});
+  waiting_->replies.push_back({.text_size = static_cast<uint32_t>(receipt_id.size()),
+                               .parts_left = parts,
+                               .is_cancelled = false});
   return kTicketMark | next_ticket_++;
 }
 
-void ReplyQueue::complete(uint32_t ticket) {
-  if (waiting_ == nullptr || (ticket & kTicketMark) == 0) return;
+ReplyQueue::Reply* ReplyQueue::find(uint32_t ticket) {
+  if (waiting_ == nullptr || (ticket & kTicketMark) == 0) return nullptr;
   const uint32_t index = (ticket - waiting_->first_ticket) & ~kTicketMark;
-  if (index < waiting_->replies.size()) waiting_->replies[index].is_done = true;
+  return index < waiting_->replies.size() ? &waiting_->replies[index] : nullptr;
+}
+
+void ReplyQueue::complete(uint32_t ticket) {
+  Reply* const reply = find(ticket);
+  if (reply != nullptr && reply->parts_left > 0) --reply->parts_left;
+}
+
+std::optional<std::string> ReplyQueue::cancel(uint32_t ticket) {
+  Reply* const cancelled = find(ticket);
+  if (cancelled == nullptr) return std::nullopt;
+  cancelled->parts_left = 0;
+  cancelled->is_cancelled = true;
+  size_t before = 0;
+  for (const Reply* reply = waiting_->replies.data(); reply != cancelled; ++reply) {
+    before += reply->text_size;
+  }
+  return waiting_->texts.substr(before, cancelled->text_size);
 }
 
 }  // namespace stampede::core

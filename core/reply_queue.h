@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,10 +19,14 @@ class ReplyQueue {
   [[nodiscard]] bool empty() const { return waiting_ == nullptr; }
   [[nodiscard]] size_t size() const { return waiting_ == nullptr ? 0 : waiting_->replies.size(); }
 
-  // Remembers a receipt that is not due yet; gives its ticket, never 0.
-  [[nodiscard]] uint32_t add(std::string_view receipt_id);
-  // The ticket's work is done. Unknown tickets are ignored: the session may have ended meanwhile.
+  // Remembers a receipt that is due once complete() was called `parts` times; gives its ticket,
+  // never 0.
+  [[nodiscard]] uint32_t add(std::string_view receipt_id, uint32_t parts = 1);
+  // A part of the ticket's work is done. Unknown tickets are ignored: the session may have ended
+  // meanwhile.
   void complete(uint32_t ticket);
+  // The ticket's work failed: it will not be emitted. Gives its text; nothing for unknown tickets.
+  std::optional<std::string> cancel(uint32_t ticket);
   // Calls emit(receipt_id) for each reply at the front that is done, and removes it.
   template <typename Emit>
   void release(Emit&& emit);
@@ -29,7 +34,8 @@ class ReplyQueue {
  private:
   struct Reply {
     uint32_t text_size;
-    bool is_done;
+    uint32_t parts_left;
+    bool is_cancelled;
   };
   struct Waiting {
     std::vector<Reply> replies;
@@ -39,6 +45,8 @@ class ReplyQueue {
 
   static std::unique_ptr<Waiting>& spare_of_thread();
   void end_waiting();
+  // Null for unknown tickets.
+  [[nodiscard]] Reply* find(uint32_t ticket);
 
   // Set in every ticket, so that none is 0; the bits below count, and may wrap.
   static constexpr uint32_t kTicketMark = uint32_t{1} << 31;
@@ -52,10 +60,12 @@ void ReplyQueue::release(Emit&& emit) {
   if (waiting_ == nullptr) return;
   size_t done = 0;
   size_t texts_done = 0;
-  for (; done < waiting_->replies.size() && waiting_->replies[done].is_done; ++done) {
-    const size_t size = waiting_->replies[done].text_size;
-    emit(std::string_view(waiting_->texts).substr(texts_done, size));
-    texts_done += size;
+  for (; done < waiting_->replies.size() && waiting_->replies[done].parts_left == 0; ++done) {
+    const Reply& reply = waiting_->replies[done];
+    if (!reply.is_cancelled) {
+      emit(std::string_view(waiting_->texts).substr(texts_done, reply.text_size));
+    }
+    texts_done += reply.text_size;
   }
   if (done == waiting_->replies.size()) {
     end_waiting();

@@ -52,10 +52,15 @@ void Session::handle(Client& client, const proto::StompFrame& frame, Millis now)
       handle_ack(client, frame, now);
       break;
     case kBegin:
+      handle_begin(client, frame, now);
+      break;
     case kCommit:
+      handle_commit(client, frame, now);
+      break;
     case kAbort:
+      handle_abort(client, frame, now);
+      break;
     case kUnknown:
-      client.fail(errors::kUnknownCommand, "this server has no transactions", &frame);
       break;
   }
 }
@@ -67,13 +72,23 @@ void Session::reply(Client& client, const proto::StompFrame& frame) {
   if (ticket != 0) complete_reply(client, ticket);
 }
 
-uint32_t Session::begin_reply(const proto::StompFrame& frame) {
+uint32_t Session::begin_reply(const proto::StompFrame& frame, uint32_t parts) {
   const auto receipt = frame.header("receipt");
-  return receipt.has_value() ? replies_.add(*receipt) : 0;
+  return receipt.has_value() ? replies_.add(*receipt, parts) : 0;
 }
 
 void Session::complete_reply(Client& client, uint32_t ticket) {
   replies_.complete(ticket);
+  release_replies(client);
+}
+
+std::optional<std::string> Session::cancel_reply(Client& client, uint32_t ticket) {
+  std::optional<std::string> receipt = replies_.cancel(ticket);
+  release_replies(client);
+  return receipt;
+}
+
+void Session::release_replies(Client& client) {
   std::string& receipt = client.shard().frame_scratch;
   replies_.release([&](std::string_view receipt_id) {
     receipt.clear();
@@ -85,13 +100,25 @@ void Session::complete_reply(Client& client, uint32_t ticket) {
 
 // -- Deliveries.
 
+Session::Rare& Session::rare() {
+  if (rare_ == nullptr) rare_ = std::make_unique<Rare>();
+  return *rare_;
+}
+
 Session::FoundDelivery Session::find_delivery(const AckId& id) const {
   for (Subscription* one = subscriptions_.get(); one != nullptr; one = one->next.get()) {
     if (one->acks != nullptr && one->group->ack_token == id.token && one->acks->has(id.tag)) {
-      return {.subscription = one, .tag = id.tag};
+      return {.on_topic = one, .id = id};
     }
   }
-  return {.is_of_ended = std::ranges::find(ended_tokens_, id.token) != ended_tokens_.end()};
+  if (rare_ == nullptr) return {};
+  for (const auto& one : rare_->queues.all()) {
+    if (one->ack_token() == id.token && one->acks().has(id.tag)) {
+      return {.on_queue = one.get(), .id = id};
+    }
+  }
+  return {.is_of_ended =
+              std::ranges::find(rare_->ended_tokens, id.token) != rare_->ended_tokens.end()};
 }
 
 Session::FoundDelivery Session::find_delivery_by_message_id(
@@ -99,16 +126,33 @@ Session::FoundDelivery Session::find_delivery_by_message_id(
   for (Subscription* one = subscriptions_.get(); one != nullptr; one = one->next.get()) {
     if (one->acks == nullptr) continue;
     if (subscription_id && one->group->id != *subscription_id) continue;
-    if (const auto tag = one->acks->find_id(id_hash)) return {.subscription = one, .tag = *tag};
+    if (const auto tag = one->acks->find_id(id_hash)) {
+      return {.on_topic = one, .id = {*tag, one->group->ack_token}};
+    }
+  }
+  if (rare_ == nullptr) return {};
+  for (const auto& one : rare_->queues.all()) {
+    if (subscription_id && one->id() != *subscription_id) continue;
+    if (const auto tag = one->acks().find_id(id_hash)) {
+      return {.on_queue = one.get(), .id = {*tag, one->ack_token()}};
+    }
   }
   // Which message it meant is not known any more.
-  return {.is_of_ended = !ended_tokens_.empty()};
+  return {.is_of_ended = !rare_->ended_tokens.empty()};
 }
 
-void Session::remember_ended(const Subscription& subscription) {
-  if (subscription.acks == nullptr || subscription.acks->size() == 0) return;
-  if (ended_tokens_.size() == kEndedTokensMax) ended_tokens_.erase(ended_tokens_.begin());
-  ended_tokens_.push_back(subscription.group->ack_token);
+void Session::remember_ended(uint64_t ack_token) {
+  std::vector<uint64_t>& tokens = rare().ended_tokens;
+  if (tokens.size() == kEndedTokensMax) tokens.erase(tokens.begin());
+  tokens.push_back(ack_token);
+}
+
+bool Session::is_subscribed_as(std::optional<std::string_view> id,
+                               std::string_view destination) const {
+  if (id ? find_by_id(*id) != nullptr : find_by_destination(destination) != nullptr) return true;
+  if (rare_ == nullptr) return false;
+  return id ? rare_->queues.find_by_id(*id) != nullptr
+            : rare_->queues.find_by_destination(destination) != nullptr;
 }
 
 // -- Subscriptions.

@@ -9,7 +9,10 @@
 
 #include "core/ack_window.h"
 #include "core/fan_out_log.h"
+#include "core/queue_subscription.h"
 #include "core/reply_queue.h"
+#include "core/transactions.h"
+#include "core/wire_variant.h"
 #include "proto/stomp_frame.h"
 #include "proto/stomp_types.h"
 
@@ -18,14 +21,6 @@ namespace stampede::core {
 class Client;
 class ShardState;
 struct Group;
-
-// How octets reach a subscriber: what its group's log is written for.
-struct WireVariant {
-  enum class Framing : uint8_t { kTcp, kWebSocketText, kWebSocketBinary };
-  Framing framing = Framing::kTcp;
-  proto::StompVersion version = proto::StompVersion::k12;
-  friend bool operator==(const WireVariant&, const WireVariant&) = default;
-};
 
 // Subscription is a session's side of SUBSCRIBE: a cursor in its group's log. The id is the
 // group's.
@@ -40,10 +35,10 @@ struct Subscription : Cursor {
   bool is_stopped = false;  // behind, and without credit: Outflow
 };
 
-// Session is the STOMP state of one connection: version, subscriptions, receipts that wait,
-// heart-beats.
+// Session is the STOMP state of one connection: version, subscriptions, open transactions, receipts
+// that wait, heart-beats.
 //
-// Owns:      its subscriptions. Thread: home shard.
+// Owns:      its subscriptions and transactions. Thread: home shard.
 // Invariant: a subscription id is live at most once.
 class Session {
  public:
@@ -53,34 +48,60 @@ class Session {
   // -- Receipts (STOMP 1.2, "RECEIPT").
   // Answers at once, or behind the receipts that still wait.
   void reply(Client& client, const proto::StompFrame& frame);
-  // A ticket for work that an owner shard does; 0 if the frame asks for no receipt.
-  [[nodiscard]] uint32_t begin_reply(const proto::StompFrame& frame);
+  // A ticket for work that owner shards do, in so many parts; 0 if the frame asks for no receipt.
+  [[nodiscard]] uint32_t begin_reply(const proto::StompFrame& frame, uint32_t parts = 1);
   void complete_reply(Client& client, uint32_t ticket);
   [[nodiscard]] bool owes_replies() const { return !replies_.empty(); }
   [[nodiscard]] size_t replies_pending() const { return replies_.size(); }
+  // The work failed, and its RECEIPT will not be sent; gives the receipt's text.
+  std::optional<std::string> cancel_reply(Client& client, uint32_t ticket);
   void forget_replies() { replies_ = {}; }
 
   // -- Deliveries that wait to be acknowledged. O(subscriptions + deliveries of one).
   struct FoundDelivery {
-    Subscription* subscription = nullptr;  // null: there is none
-    uint64_t tag = 0;
+    Subscription* on_topic = nullptr;
+    QueueSubscription* on_queue = nullptr;
+    AckId id = {0, 0};
     bool is_of_ended = false;  // it was of a subscription that has ended meanwhile
+
+    [[nodiscard]] bool is_there() const { return on_topic != nullptr || on_queue != nullptr; }
   };
   [[nodiscard]] FoundDelivery find_delivery(const AckId& id) const;
   // Without `subscription_id` of any subscription.
   [[nodiscard]] FoundDelivery find_delivery_by_message_id(
       uint64_t id_hash, std::optional<std::string_view> subscription_id) const;
-  // The subscription, which was just taken, may still be sent acknowledgements.
-  void remember_ended(const Subscription& subscription);
+  // A subscription that had unsettled deliveries has ended; acknowledgements may still come.
+  void remember_ended(uint64_t ack_token);
 
-  // -- Subscriptions. Lookups are O(subscriptions), which are limited.
+  // -- Transactions.
+  [[nodiscard]] Transactions& transactions() { return rare().transactions; }
+
+  // -- Subscriptions to queues. Null: none was ever made.
+  [[nodiscard]] QueueSubscriptions* queue_subscriptions() const {
+    return rare_ == nullptr ? nullptr : &rare_->queues;
+  }
+  [[nodiscard]] QueueSubscriptions& make_queue_subscriptions() { return rare().queues; }
+  [[nodiscard]] QueueSubscription* find_queue_subscription(uint32_t number) const {
+    return rare_ == nullptr ? nullptr : rare_->queues.find_by_number(number);
+  }
+  [[nodiscard]] bool has_queue_deliveries() const {
+    return rare_ != nullptr && rare_->queues.has_waiting();
+  }
+
+  // -- Subscriptions to topics. Lookups are O(subscriptions), which are limited.
   void add(std::unique_ptr<Subscription> subscription);
   [[nodiscard]] Subscription* find_by_id(std::string_view id) const;
   // 1.0 only: a subscription without id goes by its destination.
   [[nodiscard]] Subscription* find_by_destination(std::string_view destination) const;
   [[nodiscard]] std::unique_ptr<Subscription> take(Subscription& subscription);
   [[nodiscard]] std::unique_ptr<Subscription> take_any();
-  [[nodiscard]] size_t subscription_count() const { return subscription_count_; }
+  // To topics and queues.
+  [[nodiscard]] size_t subscription_count() const {
+    return subscription_count_ + (rare_ == nullptr ? 0 : rare_->queues.all().size());
+  }
+  // Of either kind.
+  [[nodiscard]] bool is_subscribed_as(std::optional<std::string_view> id,
+                                      std::string_view destination) const;
 
   [[nodiscard]] proto::StompVersion version() const { return version_; }
   void set_version(proto::StompVersion version) { version_ = version; }
@@ -90,10 +111,19 @@ class Session {
   int64_t heart_beat_receive_ms = 0;
 
  private:
+  // What most sessions never need.
+  struct Rare {
+    Transactions transactions;
+    QueueSubscriptions queues;
+    // AckId::token of subscriptions that have ended in a client mode, the last few.
+    std::vector<uint64_t> ended_tokens;
+  };
+  [[nodiscard]] Rare& rare();
+  void release_replies(Client& client);
+
   std::unique_ptr<Subscription> subscriptions_;
+  std::unique_ptr<Rare> rare_;
   ReplyQueue replies_;
-  // AckId::token of subscriptions that have ended in a client mode, the last few.
-  std::vector<uint64_t> ended_tokens_;
   uint32_t subscription_count_ = 0;
   proto::StompVersion version_ = proto::StompVersion::k12;
 };

@@ -34,6 +34,7 @@ proto::WsLimits message_limits(const Options& options) {
 ShardState::ShardState(ShardId id, ShardId shard_count, const Options& options,
                        MailboxGrid& mailboxes, ShardObserver& observer)
     : topics(options, metrics, ready),
+      queue_routes(*this, options, metrics, timers),
       id_(id),
       shard_count_(shard_count),
       options_(options),
@@ -44,6 +45,7 @@ ShardState::ShardState(ShardId id, ShardId shard_count, const Options& options,
       websocket_limits_(message_limits(options)),
       owner_(id, options, metrics) {
   CHECK(shard_count <= kShardsMax && id < shard_count);
+  timers.arm(second_, kHousekeepingMs);
 }
 
 ShardState::~ShardState() {
@@ -70,7 +72,6 @@ Client* ShardState::open(const Endpoint& endpoint, uint32_t handle, Millis now) 
   ++client_count_;
   ++metrics.connections_opened;
   slot.client->arm_timer(now);
-  if (!second_.is_armed()) timers.arm(second_, now + kHousekeepingMs);
   if (is_draining_) slot.client->begin_drain();
   if (owners_ended_ == shard_count_) slot.client->dismiss();
   return slot.client.get();
@@ -119,21 +120,31 @@ void ShardState::settle() {
 // -- Publishing.
 
 void ShardState::publish(Message* message, Client& client, uint32_t ticket, Millis now) {
-  ++metrics.messages_received;
-  const ShardId owner = owner_shard(message->destination_hash(), shard_count_);
-  if (owner == id_) {
-    publish_owned(message, now);
-    if (ticket != 0) client.session().complete_reply(client, ticket);
-  } else {
-    post(owner, {.kind = EnvelopeKind::kPublish,
-                 .ticket = ticket,
-                 .client = client.ref(),
-                 .message = message});
-  }
+  const ShardId owner = owner_of(message->destination_hash());
+  route(message, client.ref(), ticket, false, now);
   if (is_pressed(owner)) hold_back(client, 0);
 }
 
-void ShardState::publish_owned(Message* message, Millis now) {
+void ShardState::route(Message* message, ClientRef sender, uint32_t ticket, bool is_reserved,
+                       Millis now) {
+  ++metrics.messages_received;
+  const ShardId owner = owner_of(message->destination_hash());
+  if (owner != id_) {
+    post(owner, {.kind = is_reserved ? EnvelopeKind::kPublishReserved : EnvelopeKind::kPublish,
+                 .ticket = ticket,
+                 .client = sender,
+                 .message = message});
+  } else if (publish_owned(message, is_reserved, now)) {
+    complete(sender, ticket);
+  } else {
+    refuse(sender, ticket);
+  }
+}
+
+bool ShardState::publish_owned(Message* message, bool is_reserved, Millis now) {
+  if (message->properties().is_for_queue) {
+    return queue_routes.publish_owned(message, is_reserved, now);
+  }
   const Owner::Verdict verdict = owner_.publish(*message, now);
   for (uint64_t left = verdict.interested & ~(uint64_t{1} << id_); left != 0; left &= left - 1) {
     message->add_references(1);
@@ -142,6 +153,20 @@ void ShardState::publish_owned(Message* message, Millis now) {
   }
   if ((verdict.interested >> id_ & 1) != 0) deliver(*message, id_);
   message->drop_reference();
+  return true;
+}
+
+void ShardState::on_publish(const Envelope& envelope, Millis now) {
+  const bool is_reserved = envelope.kind == EnvelopeKind::kPublishReserved;
+  const bool is_taken = publish_owned(envelope.message, is_reserved, now);
+  if (is_taken && envelope.ticket == 0) return;
+  post(envelope.from, {.kind = is_taken ? EnvelopeKind::kPublished : EnvelopeKind::kRefused,
+                       .ticket = envelope.ticket,
+                       .client = envelope.client});
+}
+
+bool ShardState::number(Message& message, Millis now) {
+  return !owner_.publish(message, now).is_duplicate;
 }
 
 void ShardState::deliver(Message& message, ShardId owner) {
@@ -158,6 +183,10 @@ void ShardState::deliver(Message& message, ShardId owner) {
 void ShardState::complete(ClientRef ref, uint32_t ticket) {
   if (ticket == 0) return;
   if (Client* client = find(ref)) client->session().complete_reply(*client, ticket);
+}
+
+void ShardState::refuse(ClientRef ref, uint32_t ticket) {
+  if (Client* client = find(ref)) client->fail_queue_full(ticket);
 }
 
 // -- Interest. An exact name has one owner; a pattern may match names of every owner.
@@ -269,15 +298,13 @@ bool ShardState::take_mail(size_t budget, Millis now) {
 
 void ShardState::on_envelope(Envelope& envelope, Millis now) {
   const std::unique_ptr<std::string> name(envelope.name);
+  const std::unique_ptr<ConsumerOptions> consumer(envelope.consumer);
+  const std::unique_ptr<Reservation> reservation(envelope.reservation);
   const ShardId from = envelope.from;
   switch (envelope.kind) {
     case EnvelopeKind::kPublish:
-      publish_owned(envelope.message, now);
-      if (envelope.ticket != 0) {
-        post(from, {.kind = EnvelopeKind::kPublished,
-                    .ticket = envelope.ticket,
-                    .client = envelope.client});
-      }
+    case EnvelopeKind::kPublishReserved:
+      on_publish(envelope, now);
       break;
     case EnvelopeKind::kDeliver:
       deliver(*envelope.message, from);
@@ -285,6 +312,9 @@ void ShardState::on_envelope(Envelope& envelope, Millis now) {
       break;
     case EnvelopeKind::kPublished:
       complete(envelope.client, envelope.ticket);
+      break;
+    case EnvelopeKind::kRefused:
+      refuse(envelope.client, envelope.ticket);
       break;
     case EnvelopeKind::kAddInterest:
       owner_.add_interest(*name, from, now);
@@ -305,6 +335,17 @@ void ShardState::on_envelope(Envelope& envelope, Millis now) {
       break;
     case EnvelopeKind::kHoldBack:
       if (Client* client = find(envelope.client)) hold_back(*client, now + kHoldBackMs);
+      break;
+    case EnvelopeKind::kConsume:
+    case EnvelopeKind::kConsuming:
+    case EnvelopeKind::kRelease:
+    case EnvelopeKind::kHandOut:
+    case EnvelopeKind::kSettle:
+    case EnvelopeKind::kBrowsed:
+    case EnvelopeKind::kReserve:
+    case EnvelopeKind::kReserved:
+    case EnvelopeKind::kUnreserve:
+      queue_routes.on_envelope(envelope, now);
       break;
     case EnvelopeKind::kIntakeEnded:
       on_intake_ended();
@@ -357,6 +398,13 @@ void ShardState::begin_drain(Millis now) {
   now_ = now;
   if (std::exchange(is_draining_, true)) return;
   for_each_client([](Client& client) { client.begin_drain(); });
+  end_intake();
+}
+
+// A transaction that was accepted is carried out first.
+void ShardState::end_intake() {
+  if (!is_draining_ || queue_routes.is_committing()) return;
+  if (std::exchange(has_ended_intake_, true)) return;
   post_to_others(EnvelopeKind::kIntakeEnded);
   on_intake_ended();
 }
@@ -400,6 +448,16 @@ void ShardState::hold_back(Client& client, Millis until) {
   receive_changes_.push_back(client.ref());
 }
 
+void ShardState::begin_waiting(Client& client) {
+  client.is_committing = true;
+  hold_back(client, 0);
+}
+
+void ShardState::end_waiting(ClientRef ref) {
+  if (Client* client = find(ref)) client->is_committing = false;
+  end_intake();
+}
+
 void ShardState::release_held_back() {
   const bool is_pressed = is_any_pressed();
   for (const ClientRef ref : std::exchange(held_back_, {})) {
@@ -407,7 +465,8 @@ void ShardState::release_held_back() {
     if (client == nullptr) continue;
     // A client that is closing drains its input, whoever it fed.
     if (!client->is_closing()) {
-      if (is_pressed || now_ < client->held_until || !client->take_held(now_)) {
+      if (is_pressed || client->is_committing || now_ < client->held_until ||
+          !client->take_held(now_)) {
         held_back_.push_back(ref);
         continue;
       }
@@ -433,14 +492,22 @@ Client* ShardState::next_receive_change() {
 void ShardState::run_timers(Millis now) {
   now_ = now;
   while (Timer* timer = timers.expire(now)) {
-    if (timer == &second_) {
-      owner_.expire(now);
-      timers.arm(second_, now + kHousekeepingMs);
-      continue;
+    switch (timer->kind) {
+      case Timer::Kind::kHousekeeping:
+        owner_.expire(now);
+        queue_routes.expire(now);
+        timers.arm(second_, now + kHousekeepingMs);
+        break;
+      case Timer::Kind::kQueue:
+        queue_routes.on_timer(*timer, now);
+        break;
+      case Timer::Kind::kClient: {
+        Client& client = Client::of_timer(*timer);
+        client.on_deadline(now);
+        client.arm_timer(now);
+        break;
+      }
     }
-    Client& client = Client::of_timer(*timer);
-    client.on_deadline(now);
-    client.arm_timer(now);
   }
   settle();
 }
@@ -450,6 +517,7 @@ ShardTables ShardState::tables() const {
   tables.clients = client_count_;
   owner_.count_tables(tables);
   topics.count_tables(tables);
+  queue_routes.count_tables(tables);
   return tables;
 }
 

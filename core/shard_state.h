@@ -15,6 +15,7 @@
 #include "core/metrics.h"
 #include "core/options.h"
 #include "core/owner.h"
+#include "core/queue_routes.h"
 #include "core/ready_list.h"
 #include "core/shard.h"
 #include "core/timer_wheel.h"
@@ -58,6 +59,23 @@ class ShardState {
   // Takes over the reference. `ticket` of `client` is completed when the owner has numbered the
   // message.
   void publish(Message* message, Client& client, uint32_t ticket, Millis now);
+  // The same for a message whose sender may be gone. `is_reserved`: a queue keeps room for it.
+  void route(Message* message, ClientRef sender, uint32_t ticket, bool is_reserved, Millis now);
+  [[nodiscard]] ShardId owner_of(uint64_t destination_hash) const {
+    return owner_shard(destination_hash, shard_count_);
+  }
+  // On the owner: gives the message its sequence and id. False: it is a duplicate. Requires: a
+  // queue's message, as nobody is told of it.
+  [[nodiscard]] bool number(Message& message, Millis now);
+  // A part of the client's pending RECEIPT is done; the client may be gone.
+  void complete(ClientRef client, uint32_t ticket);
+  // A queue had no room for what the client sent. Fails it, unless it is gone.
+  void refuse(ClientRef client, uint32_t ticket);
+  void post(ShardId to, Envelope envelope);
+
+  // -- Clients that wait for a transaction of theirs are not listened to.
+  void begin_waiting(Client& client);
+  void end_waiting(ClientRef client);
 
   // -- Interest: home -> owners.
   // A subscription to the topic was attached. `ticket` of `client` is completed once routing is
@@ -93,6 +111,7 @@ class ShardState {
   proto::WsContextPool websocket_contexts;
   std::string frame_scratch;  // where a frame is put together before it gets its framing; warm
   Topics topics;
+  QueueRoutes queue_routes;
 
  private:
   struct Slot {
@@ -110,14 +129,15 @@ class ShardState {
     std::vector<Waiter> waiters;
   };
 
-  void post(ShardId to, Envelope envelope);
   void post_to_others(EnvelopeKind kind);
   void on_envelope(Envelope& envelope, Millis now);
-  // On the owner: numbers the message and hands it to the shards with interest. Takes over the
-  // reference.
-  void publish_owned(Message* message, Millis now);
+  // On the owner: numbers the message and hands it to the shards with interest, or to its queue.
+  // False: the queue has no room. Takes over the reference.
+  [[nodiscard]] bool publish_owned(Message* message, bool is_reserved, Millis now);
+  void on_publish(const Envelope& envelope, Millis now);
   void on_interest_live(uint64_t token, ShardId owner);
-  void complete(ClientRef client, uint32_t ticket);
+  // Tells the others that this shard publishes nothing more, once that is so.
+  void end_intake();
   void on_intake_ended();
   void on_owner_ended();
   [[nodiscard]] uint64_t publish_mail();
@@ -148,6 +168,7 @@ class ShardState {
   Timer second_;                // housekeeping
   Millis now_ = 0;
   bool is_draining_ = false;
+  bool has_ended_intake_ = false;
   ShardId intakes_ended_ = 0;  // shards that take in no more, this one included
   ShardId owners_ended_ = 0;   // of those, owners that have numbered and handed on all there was
 };

@@ -39,6 +39,7 @@ enum class CloseReason : uint8_t {
   kSlowConsumerBytes,
   kSlowConsumerTime,
   kConnectionLimit,
+  kQueueFull,
   kDrain,
   kInternal,
   kCount,

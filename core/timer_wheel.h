@@ -11,6 +11,10 @@ namespace stampede::core {
 
 // A deadline of something; a member of what it belongs to.
 struct Timer {
+  enum class Kind : uint8_t { kHousekeeping, kClient, kQueue };
+  explicit Timer(Kind of_kind = Kind::kHousekeeping) : kind(of_kind) {}
+
+  const Kind kind;
   ListLink<Timer> link;
   Millis deadline = kNever;
   [[nodiscard]] bool is_armed() const { return deadline != kNever; }

@@ -15,6 +15,13 @@ namespace stampede::net {
   return now.tv_sec * 1'000'000'000 + now.tv_nsec;
 }
 
+// The time of day, since 1970.
+[[nodiscard]] inline int64_t realtime_ns() noexcept {
+  timespec now = {};
+  clock_gettime(CLOCK_REALTIME, &now);
+  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
+}
+
 [[nodiscard]] constexpr core::Millis to_millis(int64_t ns) { return ns / 1'000'000; }
 
 }  // namespace stampede::net

@@ -129,6 +129,7 @@ Result<std::unique_ptr<Server>> Server::start(ServerOptions options, core::Optio
                                   : std::max<uint64_t>(descriptors / 2, 1);
   }
   if (core_options.boot_id == 0) core_options.boot_id = random_boot_id();
+  core_options.wall_clock_offset_ms = to_millis(realtime_ns()) - to_millis(monotonic_ns());
 
   std::unique_ptr<Server> server(new Server);
   SocketsByShard sockets(shards);

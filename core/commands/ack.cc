@@ -2,6 +2,7 @@
 
 #include "core/ack_window.h"
 #include "core/commands/commands.h"
+#include "core/commands/frame_checks.h"
 #include "core/destination_name.h"
 #include "core/shard_state.h"
 
@@ -22,6 +23,12 @@ Session::FoundDelivery find_delivery(Client& client, const proto::StompFrame& fr
   return id ? session.find_delivery(*id) : Session::FoundDelivery{};
 }
 
+// RabbitMQ's `requeue:false` is for messages that nobody will be able to work on.
+Settlement settlement_of(const proto::StompFrame& frame) {
+  if (frame.command == proto::StompCommand::kAck) return Settlement::kAck;
+  return frame.header("requeue") == "false" ? Settlement::kReject : Settlement::kRequeue;
+}
+
 }  // namespace
 
 void handle_ack(Client& client, const proto::StompFrame& frame, Millis /*now*/) {
@@ -40,13 +47,21 @@ void handle_ack(Client& client, const proto::StompFrame& frame, Millis /*now*/) 
                 &frame);
     return;
   }
+  Transaction* transaction = nullptr;
+  if (!find_transaction(client, frame, transaction)) return;
+  if (transaction != nullptr && !has_room_in(client, frame, *transaction)) return;
   const Session::FoundDelivery found = find_delivery(client, frame, *name);
-  if (found.subscription == nullptr && !found.is_of_ended) {
+  if (!found.is_there() && !found.is_of_ended) {
     client.fail(errors::kUnknownAck,
                 "no delivery of this id waits to be acknowledged on this connection", &frame);
     return;
   }
-  if (found.subscription != nullptr) client.settle(*found.subscription, found.tag);
+  const Settlement settlement = settlement_of(frame);
+  if (found.is_there() && transaction != nullptr) {
+    transaction->add({.ack_token = found.id.token, .tag = found.id.tag, .settlement = settlement});
+  } else {
+    client.settle(found, settlement);
+  }
   session.reply(client, frame);
 }
 

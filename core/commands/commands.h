@@ -16,7 +16,11 @@ void handle_connect(Client& client, const proto::StompFrame& frame, Millis now);
 void handle_send(Client& client, const proto::StompFrame& frame, Millis now);       // send.cc
 void handle_subscribe(Client& client, const proto::StompFrame& frame, Millis now);  // subscribe.cc
 void handle_unsubscribe(Client& client, const proto::StompFrame& frame,
-                        Millis now);                                          // unsubscribe.cc
+                        Millis now);  // unsubscribe.cc
+// transaction.cc
+void handle_begin(Client& client, const proto::StompFrame& frame, Millis now);
+void handle_commit(Client& client, const proto::StompFrame& frame, Millis now);
+void handle_abort(Client& client, const proto::StompFrame& frame, Millis now);
 void handle_ack(Client& client, const proto::StompFrame& frame, Millis now);  // ACK, NACK: ack.cc
 void handle_disconnect(Client& client, const proto::StompFrame& frame,
                        Millis now);  // disconnect.cc

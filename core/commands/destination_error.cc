@@ -22,13 +22,17 @@ void fail_destination(Client& client, const proto::StompFrame& frame, Destinatio
       client.fail(errors::kBadDestination,
                   "the levels #, > and ** mean the rest and must be the last", &frame);
       return;
+    case DestinationKind::kQueuePattern:
+      client.fail(errors::kBadDestination,
+                  "a queue is subscribed by its name: *, #, > and ** are for topics", &frame);
+      return;
     case DestinationKind::kUnsupported:
-      client.fail(
-          errors::kUnsupportedDestination,
-          "this server has topics only: no queues, temporary, user or exchange destinations",
-          &frame);
+      client.fail(errors::kUnsupportedDestination,
+                  "this server has topics and queues: no temporary, user or exchange destinations",
+                  &frame);
       return;
     case DestinationKind::kTopic:
+    case DestinationKind::kQueue:
     case DestinationKind::kPattern:
       break;
   }

@@ -1,43 +1,84 @@
 #include "core/commands/commands.h"
 #include "core/commands/destination_error.h"
+#include "core/commands/frame_checks.h"
+#include "core/commands/message_properties.h"
 #include "core/destination_name.h"
 #include "core/shard_state.h"
 
 namespace stampede::core {
 
+namespace {
+
+// Says what is wrong with what the frame wants of a queue, or of a topic as if it were one, by
+// failing the client; else fills `properties`.
+bool has_bad_properties(Client& client, const proto::StompFrame& frame, bool is_for_queue,
+                        MessageProperties& properties, Millis now) {
+  if (!is_for_queue) {
+    if (!asks_for_delay(frame)) return false;
+    client.fail(errors::kUnsupportedHeader, "only queues deliver later (AMQ_SCHEDULED_DELAY)",
+                &frame);
+    return true;
+  }
+  const auto read = read_message_properties(frame, client.shard().options(), now);
+  if (!read) {
+    client.fail(read.error().is_unsupported ? errors::kUnsupportedHeader : errors::kMalformedHeader,
+                read.error().sentence, &frame);
+    return true;
+  }
+  properties = *read;
+  properties.is_for_queue = true;
+  return false;
+}
+
+// Puts the message into the transaction, or fails the client at a limit. Takes over the reference.
+void add_to_transaction(Client& client, const proto::StompFrame& frame, Transaction& transaction,
+                        Message* message) {
+  const Options& options = client.shard().options();
+  const size_t bytes = transaction.bytes() + message->memory_bytes();
+  if (!has_room_in(client, frame, transaction)) {
+    message->drop_reference();
+  } else if (bytes > options.transaction_bytes_max) {
+    message->drop_reference();
+    client.fail(errors::kFrameTooLarge,
+                "the transaction holds more than --max-transaction-bytes allows", &frame);
+  } else {
+    transaction.add({.message = message});
+    // It was received; what the COMMIT's receipt says is that it took effect.
+    client.session().reply(client, frame);
+  }
+}
+
+}  // namespace
+
 void handle_send(Client& client, const proto::StompFrame& frame, Millis now) {
   const Options& options = client.shard().options();
+  Session& session = client.session();
   const auto destination = frame.header("destination");
   if (!destination) {
     client.fail(errors::kMissingDestination, "SEND needs the header destination", &frame);
     return;
   }
   const DestinationKind kind = classify_destination(*destination, DestinationUse::kSend, options);
-  if (kind != DestinationKind::kTopic) {
+  if (kind != DestinationKind::kTopic && kind != DestinationKind::kQueue) {
     fail_destination(client, frame, kind);
     return;
   }
-  if (frame.header("transaction")) {
-    client.fail(errors::kUnknownTransaction, "no transaction of this name was begun", &frame);
-    return;
-  }
-  if (frame.header("receipt") &&
-      client.session().replies_pending() >= options.receipts_pending_max) {
-    client.fail(errors::kTooManyReceipts,
-                "too many receipts of this connection are waiting (--max-receipts-pending)",
-                &frame);
-    return;
-  }
+  Transaction* transaction = nullptr;
+  if (!find_transaction(client, frame, transaction)) return;
+  if (has_too_many_receipts(client, frame)) return;
+  MessageProperties properties;
+  if (has_bad_properties(client, frame, kind == DestinationKind::kQueue, properties, now)) return;
   Message* message = Message::create({.destination = *destination,
                                       .message_id = frame.header("message-id").value_or(""),
                                       .headers = frame.headers,
                                       .body = frame.body,
                                       .origin = {client.shard().id(), client.ref()},
+                                      .properties = properties,
                                       .is_known_plain = frame.is_plain,
                                       .is_known_utf8 = frame.is_known_utf8},
                                      hash_text(*destination, options.boot_id));
-  const uint32_t ticket = client.session().begin_reply(frame);
-  client.shard().publish(message, client, ticket, now);
+  if (transaction != nullptr) return add_to_transaction(client, frame, *transaction, message);
+  client.shard().publish(message, client, session.begin_reply(frame), now);
 }
 
 }  // namespace stampede::core

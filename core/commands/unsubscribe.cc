@@ -1,7 +1,21 @@
+#include <optional>
+
 #include "core/commands/commands.h"
 #include "core/shard_state.h"
 
 namespace stampede::core {
+
+namespace {
+
+QueueSubscription* find_queue_subscription(const Session& session,
+                                           std::optional<std::string_view> id,
+                                           std::optional<std::string_view> destination) {
+  const QueueSubscriptions* const queues = session.queue_subscriptions();
+  if (queues == nullptr) return nullptr;
+  return id ? queues->find_by_id(*id) : queues->find_by_destination(*destination);
+}
+
+}  // namespace
 
 void handle_unsubscribe(Client& client, const proto::StompFrame& frame, Millis /*now*/) {
   Session& session = client.session();
@@ -13,14 +27,18 @@ void handle_unsubscribe(Client& client, const proto::StompFrame& frame, Millis /
     client.fail(errors::kMissingId, "UNSUBSCRIBE needs the header id", &frame);
     return;
   }
-  Subscription* subscription =
+  Subscription* const subscription =
       by_destination ? session.find_by_destination(*destination) : session.find_by_id(*id);
-  if (subscription == nullptr) {
+  QueueSubscription* const queue = find_queue_subscription(session, id, destination);
+  // What was appended for it goes out before the RECEIPT, and nothing behind it.
+  if (subscription != nullptr) {
+    client.end_subscription(session.take(*subscription), true);
+  } else if (queue != nullptr) {
+    client.end_queue_subscription(*queue, true);
+  } else {
     client.fail(errors::kUnknownSubscription, "no subscription with this id is open", &frame);
     return;
   }
-  // What was appended for it goes out before the RECEIPT, and nothing behind it.
-  client.end_subscription(session.take(*subscription), true);
   session.reply(client, frame);
 }
 

@@ -52,11 +52,27 @@ TEST(DestinationName, WantsTheRestToBeLast) {
 }
 
 TEST(DestinationName, RefusesPrefixesWithAnotherMeaning) {
-  for (const char* name : {"/queue/a", "/temp-queue/a", "/temp-topic/a", "/user/a", "/exchange/a/b",
-                           "/amq/queue/a", "/reply-queue/a", "/dsub/a", "/remote-temp-queue/a",
-                           "/remote-temp-topic/a", "/queue/", "/queue/*"}) {
+  for (const char* name :
+       {"/temp-queue/a", "/temp-topic/a", "/user/a", "/exchange/a/b", "/amq/queue/a",
+        "/reply-queue/a", "/dsub/a", "/remote-temp-queue/a", "/remote-temp-topic/a"}) {
     EXPECT_EQ(classify(name, kSend), kUnsupported) << name;
     EXPECT_EQ(classify(name, kSubscribe), kUnsupported) << name;
+  }
+}
+
+TEST(DestinationName, TellsQueuesFromTopics) {
+  for (const char* name : {"/queue/a", "/queue/a/b.c", "/queue/"}) {
+    EXPECT_EQ(classify(name, kSend), kQueue) << name;
+    EXPECT_EQ(classify(name, kSubscribe), kQueue) << name;
+  }
+  EXPECT_EQ(classify("/queue", kSend), kTopic);
+  EXPECT_EQ(classify("queue/a", kSend), kTopic);
+}
+
+TEST(DestinationName, HasNoPatternsOfQueues) {
+  for (const char* name : {"/queue/*", "/queue/a.#", "/queue/>"}) {
+    EXPECT_EQ(classify(name, kSend), kQueue) << name;
+    EXPECT_EQ(classify(name, kSubscribe), kQueuePattern) << name;
   }
 }
 

@@ -213,6 +213,15 @@ TEST_F(QueueOf, MergesWhatComesBackWithWhatWaits) {
   EXPECT_EQ(said(), (Words{"2:a(1)", "2:b(1)", "2:c(1)", "2:e"}));
 }
 
+TEST_F(QueueOf, DoesNotCountWhatAConsumerThatLeftWasNeverGiven) {
+  publish_each("ab");
+  consume(1);
+  queue_.remove_consumer(consumer_key(1), now_, recorder_.tag(1, "b"));
+  (void)said();
+  consume(2);
+  EXPECT_EQ(said(), (Words{"2:a(1)", "2:b"}));
+}
+
 TEST_F(QueueOf, DoesNotCountWhatIsReturned) {
   publish_each("ab");
   consume(1, 1);

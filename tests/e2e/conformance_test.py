@@ -734,7 +734,7 @@ class StompOverTcp(StompCase):
                              "bad-destination", receipt="r")
 
     def test_A7_11_destinations_that_are_not_served_yet(self):
-        for prefix in ("/queue/", "/temp-queue/", "/temp-topic/", "/user/", "/exchange/", "/amq/queue/", "/dsub/",
+        for prefix in ("/temp-queue/", "/temp-topic/", "/user/", "/exchange/", "/amq/queue/", "/dsub/",
                        "/reply-queue/", "/remote-temp-queue/"):
             with self.subTest(prefix=prefix):
                 self.refused(encode("SUBSCRIBE", {"id": "0", "destination": prefix + "x", "receipt": "r"}),
@@ -797,14 +797,6 @@ class StompOverTcp(StompCase):
         client.publish(base + ".a", b"y")
         self.assertEqual(client.expect_message(b"y").get("subscription"), "name")
         client.fence()
-
-    # -- A9: not served yet, and said so
-
-    def test_A9_transactions_are_unknown_commands_yet(self):
-        for frame in (b"BEGIN\ntransaction:t\nreceipt:r\n\n\0", b"COMMIT\ntransaction:t\nreceipt:r\n\n\0",
-                      b"ABORT\ntransaction:t\nreceipt:r\n\n\0"):
-            with self.subTest(frame=frame):
-                self.refused(frame, "unknown-command", receipt="r")
 
     # -- A10 RECEIPT, ERROR, DISCONNECT
 

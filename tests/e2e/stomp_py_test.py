@@ -183,7 +183,7 @@ class Common:
 
     def test_error_reaches_the_listener(self):
         connection, recorder = self.connected()
-        connection.send("/queue/jobs", "x", receipt="r")
+        connection.send("/dsub/jobs", "x", receipt="r")
         recorder.wait(lambda: recorder.errors and recorder.has_disconnected, "ERROR and the end")
         self.assertEqual(recorder.errors[0].headers["message"], "unsupported-destination")
         self.assertEqual(recorder.errors[0].headers["receipt-id"], "r")

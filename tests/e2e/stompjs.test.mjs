@@ -214,7 +214,7 @@ test('reconnects after the broker closed, with the same subscription ids', async
   const { client, connects, errors, closes } = await connected(t, { reconnectDelay: 50 });
   const to = unique();
   const before = await subscribed(client, to, { id: 'same' });
-  client.publish({ destination: '/queue/not-yet', body: 'x', headers: { receipt: 'r' } });
+  client.publish({ destination: '/dsub/not-yet', body: 'x', headers: { receipt: 'r' } });
   const error = await errors.take('ERROR');
   assert.equal(error.headers.message, 'unsupported-destination');
   assert.equal(error.headers['receipt-id'], 'r');

@@ -245,6 +245,11 @@ class ShardFixture : private core::ShardObserver {
       sum.interested += one.interested;
       sum.pattern_interests += one.pattern_interests;
       sum.log_bytes += one.log_bytes;
+      sum.queues += one.queues;
+      sum.consumers += one.consumers;
+      sum.queued += one.queued;
+      sum.unsettled += one.unsettled;
+      sum.queue_bytes += one.queue_bytes;
     }
     return sum;
   }

@@ -115,12 +115,41 @@ void add_sessions(std::vector<Option>& table) {
                                "Destinations each shard keeps; the oldest idle ones go first",
                                &Options::destinations_max, {1, 100'000'000}));
 
+  table.push_back(count_option("max-transactions", sessions, "Open transactions of a connection",
+                               &Options::transactions_max, {0, 100'000}));
+  table.push_back(count_option("max-transaction-frames", sessions,
+                               "SENDs, ACKs and NACKs of a transaction",
+                               &Options::transaction_steps_max, {1, 10'000'000}));
+  table.push_back(size_option("max-transaction-bytes", sessions, "Messages of a transaction",
+                              &Options::transaction_bytes_max, {1_KiB, 1_GiB}));
+
   const std::string duplicates = "Duplicates";
   table.push_back(count_option("dedup-window", duplicates,
                                "Message ids remembered per destination; 0 remembers none",
                                &Options::dedup_window, {0, 16'777'216}));
   table.push_back(duration_option("dedup-time", duplicates, "How long a message id is remembered",
                                   &Options::dedup_time_ms, kDeadline));
+}
+
+void add_queues(std::vector<Option>& table) {
+  const std::string queues = "Queues";
+  table.push_back(count_option("max-queue-messages", queues,
+                               "Messages in a queue, those at consumers too",
+                               &Options::queue_messages_max, {1, 1'000'000'000}));
+  table.push_back(size_option("max-queue-bytes", queues, "Memory of the messages in a queue",
+                              &Options::queue_bytes_max, {1_KiB, 1024_GiB}));
+  table.push_back(choice_option<core::QueueFullPolicy>(
+      "queue-full", queues, "What one more message does to a full queue",
+      &Options::queue_full_policy,
+      {{"refuse", core::QueueFullPolicy::kRefuse},
+       {"drop-oldest", core::QueueFullPolicy::kDropOldest},
+       {"dead-letter", core::QueueFullPolicy::kDeadLetter}}));
+  table.push_back(count_option("max-deliveries", queues,
+                               "Failed deliveries that make a message a dead letter",
+                               &Options::queue_deliveries_max, {1, 1'000'000}));
+  table.push_back(duration_option("queue-idle-time", queues,
+                                  "How long a queue without messages and consumers is remembered",
+                                  &Options::queue_idle_ms, kDeadline));
 }
 
 void add_deadlines(std::vector<Option>& table) {
@@ -198,6 +227,7 @@ const std::vector<Option>& option_table() {
     add_running(rows);
     add_frames(rows);
     add_sessions(rows);
+    add_queues(rows);
     add_deadlines(rows);
     add_log(rows);
     return rows;

@@ -1,5 +1,6 @@
 #include "tools/stampede/snapshot_line.h"
 
+#include <algorithm>
 #include <string_view>
 
 namespace stampede::tools {
@@ -25,6 +26,14 @@ void append_closed(std::string& line, const core::ShardMetrics& metrics) {
   }
 }
 
+void append_dead(std::string& line, const core::ShardMetrics& metrics) {
+  for (size_t reason = 0; reason < metrics.queue_dead.size(); ++reason) {
+    std::string name(core::to_string(static_cast<core::DeadReason>(reason)));
+    std::ranges::replace(name, '-', '_');
+    line += " queue_dead_" + name + "=" + std::to_string(metrics.queue_dead[reason]);
+  }
+}
+
 }  // namespace
 
 std::string snapshot_line(core::ShardId shard, const net::ShardSnapshot& snapshot) {
@@ -40,7 +49,12 @@ std::string snapshot_line(core::ShardId shard, const net::ShardSnapshot& snapsho
                 {"destinations", tables.destinations},
                 {"interested", tables.interested},
                 {"pattern_interests", tables.pattern_interests},
-                {"log_bytes", tables.log_bytes}});
+                {"log_bytes", tables.log_bytes},
+                {"queues", tables.queues},
+                {"consumers", tables.consumers},
+                {"queued", tables.queued},
+                {"unsettled", tables.unsettled},
+                {"queue_bytes", tables.queue_bytes}});
   append(line, {{"connections_opened", metrics.connections_opened},
                 {"frames_received", metrics.frames_received},
                 {"bytes_received", metrics.bytes_received},
@@ -56,7 +70,14 @@ std::string snapshot_line(core::ShardId shard, const net::ShardSnapshot& snapsho
                 {"destinations_forgotten", metrics.destinations_forgotten},
                 {"mailbox_overflows", metrics.mailbox_overflows},
                 {"publishers_held_back", metrics.publishers_held_back},
-                {"errors_sent", metrics.errors_sent}});
+                {"errors_sent", metrics.errors_sent},
+                {"queue_delivered", metrics.queue_delivered},
+                {"queue_redelivered", metrics.queue_redelivered},
+                {"queue_acknowledged", metrics.queue_acknowledged},
+                {"queue_refused", metrics.queue_refused},
+                {"queue_dropped", metrics.queue_dropped},
+                {"queue_dead_dropped", metrics.queue_dead_dropped}});
+  append_dead(line, metrics);
   append_closed(line, metrics);
   append(line, {{"net_connections", net.connections},
                 {"net_inbound_waiting", net.inbound_waiting},

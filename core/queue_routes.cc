@@ -1,0 +1,304 @@
+#include "core/queue_routes.h"
+
+#include <algorithm>
+
+#include "core/client.h"
+#include "core/destination_name.h"
+#include "core/shard_state.h"
+#include "proto/base/check.h"
+
+namespace stampede::core {
+
+QueueRoutes::QueueRoutes(ShardState& shard, const Options& options, ShardMetrics& metrics,
+                         TimerWheel& timers)
+    : shard_(shard), queues_(options, metrics, timers, *this) {}
+
+QueueRoutes::~QueueRoutes() {
+  for (const auto& [token, commit] : commits_) {
+    for (const TransactionStep& step : commit.steps) {
+      if (step.message != nullptr) step.message->drop_reference();
+    }
+  }
+}
+
+// -- Home side.
+
+void QueueRoutes::consume(Client& client, const QueueSubscription& consumer, std::string_view queue,
+                          ConsumerOptions options, uint32_t ticket, Millis now) {
+  if (consumer.owner() != shard_.id()) {
+    shard_.post(consumer.owner(), {.kind = EnvelopeKind::kConsume,
+                                   .ticket = ticket,
+                                   .client = client.ref(),
+                                   .name = new std::string(queue),
+                                   .consumer = new ConsumerOptions(std::move(options)),
+                                   .token = consumer.number()});
+    return;
+  }
+  queues_.add_consumer(queue, {shard_.id(), client.ref(), consumer.number()}, std::move(options),
+                       now);
+  if (ticket != 0) client.session().complete_reply(client, ticket);
+}
+
+void QueueRoutes::release(Client& client, const QueueSubscription& consumer, Millis now) {
+  const uint64_t first_not_given = consumer.last_taken() + 1;
+  if (consumer.owner() != shard_.id()) {
+    shard_.post(consumer.owner(), {.kind = EnvelopeKind::kRelease,
+                                   .ticket = consumer.number(),
+                                   .client = client.ref(),
+                                   .token = first_not_given});
+    return;
+  }
+  queues_.remove_consumer({shard_.id(), client.ref(), consumer.number()}, first_not_given, now);
+}
+
+void QueueRoutes::settle(Client& client, const QueueSubscription& consumer, uint64_t tag,
+                         Settlement settlement, bool is_cumulative, Millis now) {
+  if (consumer.owner() != shard_.id()) {
+    shard_.post(consumer.owner(), {.kind = EnvelopeKind::kSettle,
+                                   .detail = SettleDetail{settlement, is_cumulative}.encode(),
+                                   .ticket = consumer.number(),
+                                   .client = client.ref(),
+                                   .token = tag});
+    return;
+  }
+  queues_.settle({shard_.id(), client.ref(), consumer.number()}, tag, settlement, is_cumulative,
+                 now);
+}
+
+void QueueRoutes::give(ClientRef ref, uint32_t number, Message& message, uint64_t tag,
+                       uint32_t earlier_deliveries) {
+  // Whoever is gone has said so, or is about to: the owner takes the message back then.
+  Client* const client = shard_.find(ref);
+  if (client == nullptr || client->is_closing()) return;
+  QueueSubscription* const consumer = client->session().find_queue_subscription(number);
+  if (consumer == nullptr) return;
+  consumer->hand_out(message, tag, earlier_deliveries);
+  shard_.ready.mark_unless_sending(*client);
+}
+
+void QueueRoutes::tell_browse_end(ClientRef ref, uint32_t number) {
+  Client* const client = shard_.find(ref);
+  if (client == nullptr || client->is_closing()) return;
+  QueueSubscription* const consumer = client->session().find_queue_subscription(number);
+  if (consumer == nullptr) return;
+  consumer->end_browse();
+  shard_.ready.mark_unless_sending(*client);
+}
+
+// -- Owner side.
+
+bool QueueRoutes::publish_owned(Message* message, bool is_reserved, Millis now) {
+  const std::string_view name = message->destination();
+  const size_t bytes = message->memory_bytes();
+  if (is_reserved) {
+    queues_.unreserve(name, 1, bytes);
+  } else if (!queues_.has_room(name, 1, bytes, now)) {
+    ++shard_.metrics.queue_refused;
+    message->drop_reference();
+    return false;
+  }
+  if (shard_.number(*message, now)) {
+    queues_.publish(message, now);
+  } else {
+    message->drop_reference();
+  }
+  return true;
+}
+
+void QueueRoutes::hand_out(const ConsumerKey& consumer, Message& message, uint64_t tag,
+                           uint32_t earlier_deliveries) {
+  if (consumer.home == shard_.id()) {
+    give(consumer.client, consumer.subscription, message, tag, earlier_deliveries);
+    return;
+  }
+  message.add_references(1);
+  shard_.post(consumer.home,
+              {.kind = EnvelopeKind::kHandOut,
+               .detail = static_cast<uint16_t>(std::min<uint32_t>(earlier_deliveries, UINT16_MAX)),
+               .ticket = consumer.subscription,
+               .client = consumer.client,
+               .message = &message,
+               .token = tag});
+}
+
+void QueueRoutes::end_browse(const ConsumerKey& browser) {
+  if (browser.home == shard_.id()) {
+    tell_browse_end(browser.client, browser.subscription);
+    return;
+  }
+  shard_.post(
+      browser.home,
+      {.kind = EnvelopeKind::kBrowsed, .ticket = browser.subscription, .client = browser.client});
+}
+
+void QueueRoutes::publish_dead_letter(Message* message, Millis now) {
+  shard_.route(message, ClientRef{}, 0, false, now);
+}
+
+// -- Transactions.
+
+std::vector<std::pair<ShardId, Reservation>> QueueRoutes::room_needed(
+    const std::vector<TransactionStep>& steps) const {
+  std::vector<std::pair<ShardId, Reservation>> needed;
+  for (const TransactionStep& step : steps) {
+    if (step.message == nullptr || !step.message->properties().is_for_queue) continue;
+    const ShardId owner = shard_.owner_of(step.message->destination_hash());
+    auto of_owner = std::ranges::find(needed, owner, &std::pair<ShardId, Reservation>::first);
+    if (of_owner == needed.end()) of_owner = needed.insert(needed.end(), {owner, {}});
+    std::vector<Reservation::Room>& rooms = of_owner->second.rooms;
+    const std::string_view queue = step.message->destination();
+    auto room = std::ranges::find(rooms, queue, &Reservation::Room::queue);
+    if (room == rooms.end()) room = rooms.insert(rooms.end(), {.queue = std::string(queue)});
+    ++room->messages;
+    room->bytes += step.message->memory_bytes();
+  }
+  return needed;
+}
+
+void QueueRoutes::commit(Client& client, Transaction& transaction, uint32_t ticket, Millis now) {
+  Commit commit = {.client = client.ref(),
+                   .ticket = ticket,
+                   .steps = transaction.take_steps(),
+                   .reservations = {},
+                   .granted = {}};
+  commit.reservations = room_needed(commit.steps);
+  const uint64_t token = next_token_++;
+  for (const auto& [owner, reservation] : commit.reservations) {
+    if (owner != shard_.id()) {
+      ++commit.answers_missing;
+      shard_.post(owner, {.kind = EnvelopeKind::kReserve,
+                          .reservation = new Reservation(reservation),
+                          .token = token});
+    } else if (reserve(reservation, now)) {
+      commit.granted.push_back(owner);
+    } else {
+      commit.is_refused = true;
+    }
+  }
+  if (commit.answers_missing == 0) return end_commit(std::move(commit), now);
+  commits_.emplace(token, std::move(commit));
+  shard_.begin_waiting(client);
+}
+
+void QueueRoutes::on_reserved(uint64_t token, ShardId owner, bool is_granted, Millis now) {
+  const auto found = commits_.find(token);
+  CHECK(found != commits_.end());
+  Commit& commit = found.value();
+  if (is_granted) {
+    commit.granted.push_back(owner);
+  } else {
+    commit.is_refused = true;
+  }
+  if (--commit.answers_missing > 0) return;
+  Commit ended = std::move(commit);
+  commits_.erase(found);
+  const ClientRef client = ended.client;
+  end_commit(std::move(ended), now);
+  shard_.end_waiting(client);
+}
+
+void QueueRoutes::end_commit(Commit commit, Millis now) {
+  if (commit.is_refused) {
+    give_up(commit);
+  } else {
+    carry_out(commit, now);
+  }
+}
+
+void QueueRoutes::carry_out(const Commit& commit, Millis now) {
+  for (const TransactionStep& step : commit.steps) {
+    if (step.message != nullptr) {
+      shard_.route(step.message, commit.client, commit.ticket,
+                   step.message->properties().is_for_queue, now);
+    } else if (Client* client = shard_.find(commit.client); client && !client->is_closing()) {
+      client->settle(client->session().find_delivery({step.tag, step.ack_token}), step.settlement);
+    }
+  }
+  shard_.complete(commit.client, commit.ticket);
+}
+
+void QueueRoutes::give_up(const Commit& commit) {
+  for (const auto& [owner, reservation] : commit.reservations) {
+    if (std::ranges::find(commit.granted, owner) == commit.granted.end()) continue;
+    if (owner == shard_.id()) {
+      unreserve(reservation);
+    } else {
+      shard_.post(owner,
+                  {.kind = EnvelopeKind::kUnreserve, .reservation = new Reservation(reservation)});
+    }
+  }
+  for (const TransactionStep& step : commit.steps) {
+    if (step.message != nullptr) step.message->drop_reference();
+  }
+  shard_.refuse(commit.client, commit.ticket);
+}
+
+bool QueueRoutes::reserve(const Reservation& reservation, Millis now) {
+  const bool has_room = std::ranges::all_of(reservation.rooms, [&](const auto& room) {
+    return queues_.has_room(room.queue, room.messages, room.bytes, now);
+  });
+  if (!has_room) {
+    ++shard_.metrics.queue_refused;
+    return false;
+  }
+  for (const Reservation::Room& room : reservation.rooms) {
+    queues_.reserve(room.queue, room.messages, room.bytes, now);
+  }
+  return true;
+}
+
+void QueueRoutes::unreserve(const Reservation& reservation) {
+  for (const Reservation::Room& room : reservation.rooms) {
+    queues_.unreserve(room.queue, room.messages, room.bytes);
+  }
+}
+
+// -- Mail.
+
+void QueueRoutes::on_envelope(Envelope& envelope, Millis now) {
+  const ConsumerKey key = {envelope.from, envelope.client, envelope.ticket};
+  switch (envelope.kind) {
+    case EnvelopeKind::kConsume:
+      queues_.add_consumer(*envelope.name,
+                           {envelope.from, envelope.client, static_cast<uint32_t>(envelope.token)},
+                           std::move(*envelope.consumer), now);
+      shard_.post(
+          envelope.from,
+          {.kind = EnvelopeKind::kConsuming, .ticket = envelope.ticket, .client = envelope.client});
+      break;
+    case EnvelopeKind::kConsuming:
+      shard_.complete(envelope.client, envelope.ticket);
+      break;
+    case EnvelopeKind::kRelease:
+      queues_.remove_consumer(key, envelope.token, now);
+      break;
+    case EnvelopeKind::kHandOut:
+      give(envelope.client, envelope.ticket, *envelope.message, envelope.token, envelope.detail);
+      envelope.message->drop_reference();
+      break;
+    case EnvelopeKind::kSettle: {
+      const auto [settlement, is_cumulative] = SettleDetail::decode(envelope.detail);
+      queues_.settle(key, envelope.token, settlement, is_cumulative, now);
+      break;
+    }
+    case EnvelopeKind::kBrowsed:
+      tell_browse_end(envelope.client, envelope.ticket);
+      break;
+    case EnvelopeKind::kReserve:
+      shard_.post(envelope.from,
+                  {.kind = EnvelopeKind::kReserved,
+                   .detail = static_cast<uint16_t>(reserve(*envelope.reservation, now) ? 1 : 0),
+                   .token = envelope.token});
+      break;
+    case EnvelopeKind::kReserved:
+      on_reserved(envelope.token, envelope.from, envelope.detail != 0, now);
+      break;
+    case EnvelopeKind::kUnreserve:
+      unreserve(*envelope.reservation);
+      break;
+    default:
+      CHECK(false);
+  }
+}
+
+}  // namespace stampede::core

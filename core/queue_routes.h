@@ -1,0 +1,97 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <tsl/robin_map.h>
+
+#include "core/envelope.h"
+#include "core/message.h"
+#include "core/queue_subscription.h"
+#include "core/queues.h"
+#include "core/shard_types.h"
+#include "core/transactions.h"
+
+namespace stampede::core {
+
+class Client;
+class ShardState;
+
+// QueueRoutes is how a shard's clients reach the owners of queues, and how the queues that the
+// shard owns reach their consumers: home -> owner -> home, by a direct call where both are this
+// shard. It carries out transactions, which may need room in queues of several owners first.
+//
+// Owns:      the queues of this shard as owner; transactions that wait for room.
+// Thread:    the shard's.
+// Invariant: a transaction is carried out whole or not at all, and publishes in its order.
+class QueueRoutes : private QueueOutlet {
+ public:
+  QueueRoutes(ShardState& shard, const Options& options, ShardMetrics& metrics, TimerWheel& timers);
+  ~QueueRoutes() override;
+
+  // -- Home side.
+  // A consumer was added to the client's session. `ticket` is completed once it gets messages.
+  void consume(Client& client, const QueueSubscription& consumer, std::string_view queue,
+               ConsumerOptions options, uint32_t ticket, Millis now);
+  // It is about to end. What it was given and did not settle goes back.
+  void release(Client& client, const QueueSubscription& consumer, Millis now);
+  void settle(Client& client, const QueueSubscription& consumer, uint64_t tag,
+              Settlement settlement, bool is_cumulative, Millis now);
+  // Does what the transaction holds. `ticket` has a part for each message and one more. The client
+  // is not listened to before that is done, or found impossible.
+  void commit(Client& client, Transaction& transaction, uint32_t ticket, Millis now);
+  // True while a transaction waits: this shard may still publish something.
+  [[nodiscard]] bool is_committing() const { return !commits_.empty(); }
+
+  // -- Owner side.
+  // Publishes to a queue of this shard, numbered. False if it has no room, and the message was
+  // dropped. Takes over the reference.
+  [[nodiscard]] bool publish_owned(Message* message, bool is_reserved, Millis now);
+  void on_timer(Timer& timer, Millis now) { queues_.on_timer(timer, now); }
+  void expire(Millis now) { queues_.expire(now); }
+  void count_tables(ShardTables& tables) const { queues_.count_tables(tables); }
+
+  // An envelope about queues. What it refers to is the caller's to free, but what is null
+  // afterwards was taken over.
+  void on_envelope(Envelope& envelope, Millis now);
+
+ private:
+  // A transaction that waits for room.
+  struct Commit {
+    ClientRef client;
+    uint32_t ticket = 0;
+    std::vector<TransactionStep> steps;
+    std::vector<std::pair<ShardId, Reservation>> reservations;
+    std::vector<ShardId> granted;
+    ShardId answers_missing = 0;
+    bool is_refused = false;
+  };
+
+  void hand_out(const ConsumerKey& consumer, Message& message, uint64_t tag,
+                uint32_t earlier_deliveries) override;
+  void end_browse(const ConsumerKey& browser) override;
+  void publish_dead_letter(Message* message, Millis now) override;
+
+  void give(ClientRef client, uint32_t number, Message& message, uint64_t tag,
+            uint32_t earlier_deliveries);
+  void tell_browse_end(ClientRef client, uint32_t number);
+  [[nodiscard]] bool reserve(const Reservation& reservation, Millis now);
+  void unreserve(const Reservation& reservation);
+  [[nodiscard]] std::vector<std::pair<ShardId, Reservation>> room_needed(
+      const std::vector<TransactionStep>& steps) const;
+  void on_reserved(uint64_t token, ShardId owner, bool is_granted, Millis now);
+  void end_commit(Commit commit, Millis now);
+  void carry_out(const Commit& commit, Millis now);
+  void give_up(const Commit& commit);
+
+  ShardState& shard_;
+  Queues queues_;
+  tsl::robin_map<uint64_t, Commit> commits_;
+  uint64_t next_token_ = 1;
+};
+
+}  // namespace stampede::core

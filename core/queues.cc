@@ -1,0 +1,205 @@
+#include "core/queues.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "core/destination_name.h"
+#include "proto/base/check.h"
+
+namespace stampede::core {
+
+namespace {
+
+constexpr std::string_view kQueuePrefix = "/queue/";
+constexpr std::string_view kDeadLetterPrefix = "/queue/dlq.";
+
+}  // namespace
+
+size_t Queues::HashText::operator()(std::string_view text) const { return hash_text(text, seed); }
+
+size_t Queues::HashKey::operator()(const ConsumerKey& key) const {
+  const std::array<uint32_t, 4> words = {key.home, key.client.slot, key.client.generation,
+                                         key.subscription};
+  return hash_text({reinterpret_cast<const char*>(words.data()), sizeof words}, 0);
+}
+
+Queues::Queues(const Options& options, ShardMetrics& metrics, TimerWheel& timers,
+               QueueOutlet& outlet)
+    : options_(options),
+      metrics_(metrics),
+      timers_(timers),
+      outlet_(outlet),
+      table_(16, HashText{options.boot_id}) {}
+
+Queues::~Queues() {
+  for (const auto& [name, entry] : table_) timers_.disarm(entry->timer);
+}
+
+Queues::Entry& Queues::find_or_make(std::string_view name) {
+  if (const auto found = table_.find(name); found != table_.end()) return *found->second;
+  QueueSink& sink = *this;
+  auto made = std::make_unique<Entry>(name, options_, sink);
+  Entry& entry = *made;
+  table_.emplace(entry.name, std::move(made));
+  return entry;
+}
+
+void Queues::end_change(Entry& entry, Millis now) {
+  const Millis deadline = entry.queue.next_deadline();
+  if (deadline == kNever) {
+    timers_.disarm(entry.timer);
+  } else if (deadline != entry.timer.deadline) {
+    timers_.arm(entry.timer, std::max(deadline, now));
+  }
+  const uint64_t dropped = entry.queue.dropped();
+  metrics_.queue_dropped += dropped - std::exchange(entry.dropped, dropped);
+  if (entry.idle_since != kNever) idle_.remove(entry);
+  entry.idle_since = entry.queue.is_idle() ? now : kNever;
+  if (entry.idle_since != kNever) idle_.push_back(entry);
+  publish_dead(now);
+}
+
+// -- Publishing.
+
+bool Queues::has_room(std::string_view name, size_t messages, size_t bytes, Millis now) {
+  Entry& entry = find_or_make(name);
+  if (entry.queue.has_room(messages, bytes)) return true;
+  // What has expired and was not looked at since takes no room.
+  entry.queue.run(now);
+  end_change(entry, now);
+  return entry.queue.has_room(messages, bytes);
+}
+
+void Queues::publish(Message* message, Millis now) {
+  Entry& entry = find_or_make(message->destination());
+  entry.queue.publish(message, now);
+  end_change(entry, now);
+}
+
+void Queues::reserve(std::string_view name, size_t messages, size_t bytes, Millis now) {
+  Entry& entry = find_or_make(name);
+  entry.queue.reserve(messages, bytes);
+  end_change(entry, now);
+}
+
+void Queues::unreserve(std::string_view name, size_t messages, size_t bytes) {
+  const auto found = table_.find(name);
+  CHECK(found != table_.end());
+  found->second->queue.unreserve(messages, bytes);
+}
+
+// -- Consumers.
+
+void Queues::add_consumer(std::string_view name, const ConsumerKey& key, ConsumerOptions options,
+                          Millis now) {
+  Entry& entry = find_or_make(name);
+  consumers_.emplace(key, &entry);
+  entry.queue.add_consumer(key, std::move(options), now);
+  end_change(entry, now);
+}
+
+void Queues::remove_consumer(const ConsumerKey& key, uint64_t first_tag_not_given, Millis now) {
+  const auto found = consumers_.find(key);
+  if (found == consumers_.end()) return;
+  Entry& entry = *found->second;
+  consumers_.erase(found);
+  entry.queue.remove_consumer(key, now, first_tag_not_given);
+  end_change(entry, now);
+}
+
+void Queues::settle(const ConsumerKey& key, uint64_t tag, Settlement settlement, bool is_cumulative,
+                    Millis now) {
+  const auto found = consumers_.find(key);
+  if (found == consumers_.end()) return;
+  Entry& entry = *found->second;
+  const size_t settled = entry.queue.settle(key, tag, settlement, is_cumulative, now);
+  if (settlement == Settlement::kAck) metrics_.queue_acknowledged += settled;
+  end_change(entry, now);
+}
+
+// -- What the queues say.
+
+void Queues::on_deliver(const ConsumerKey& consumer, Message& message, uint64_t tag,
+                        uint32_t earlier_deliveries) {
+  ++metrics_.queue_delivered;
+  if (earlier_deliveries > 0) ++metrics_.queue_redelivered;
+  outlet_.hand_out(consumer, message, tag, earlier_deliveries);
+}
+
+void Queues::on_browsed(const ConsumerKey& browser) { outlet_.end_browse(browser); }
+
+void Queues::on_dead(Message& message, DeadReason reason, uint32_t deliveries) {
+  ++metrics_.queue_dead[static_cast<size_t>(reason)];
+  message.add_references(1);
+  dead_.push_back({&message, reason, deliveries});
+}
+
+// -- Dead letters.
+
+// Dead letters may die in their turn and add to the list.
+void Queues::publish_dead(Millis now) {
+  if (dead_.empty()) return;
+  for (const Dead& dead : std::exchange(dead_, {})) {
+    publish_dead_letter(dead, now);
+    dead.message->drop_reference();
+  }
+}
+
+void Queues::publish_dead_letter(const Dead& dead, Millis now) {
+  const std::string_view origin = dead.message->destination();
+  // What was only good until then is nobody's loss, and none comes twice to the dead.
+  if (dead.reason == DeadReason::kExpired || origin.starts_with(kDeadLetterPrefix)) {
+    ++metrics_.queue_dead_dropped;
+    return;
+  }
+  const std::string destination =
+      std::string(kDeadLetterPrefix).append(origin.substr(kQueuePrefix.size()));
+  const std::string deliveries = std::to_string(dead.deliveries);
+  std::vector<proto::StompHeader> headers = {
+      {"dead-letter-reason", to_string(dead.reason)},
+      {"original-destination", origin},
+      {"original-message-id", dead.message->message_id()},
+      {"delivery-count", deliveries},
+  };
+  dead.message->for_each_header([&](std::string_view name, std::string_view value) {
+    headers.push_back({name, value});
+  });
+  Message::Content content;
+  content.destination = destination;
+  content.headers = headers;
+  content.body = dead.message->body();
+  content.origin = dead.message->origin();
+  content.properties.is_for_queue = true;
+  content.properties.priority = dead.message->properties().priority;
+  outlet_.publish_dead_letter(Message::create(content, hash_text(destination, options_.boot_id)),
+                              now);
+}
+
+// -- Time.
+
+void Queues::on_timer(Timer& timer, Millis now) {
+  Entry& entry = static_cast<QueueTimer&>(timer).entry;
+  entry.queue.run(now);
+  end_change(entry, now);
+}
+
+void Queues::expire(Millis now) {
+  while (!idle_.empty() && now - idle_.front()->idle_since >= options_.queue_idle_ms) {
+    Entry& entry = *idle_.pop_front();
+    timers_.disarm(entry.timer);
+    table_.erase(table_.find(entry.name));
+  }
+}
+
+void Queues::count_tables(ShardTables& tables) const {
+  tables.queues += table_.size();
+  tables.consumers += consumers_.size();
+  for (const auto& [name, entry] : table_) {
+    tables.queued += entry->queue.waiting() + entry->queue.delayed();
+    tables.unsettled += entry->queue.unsettled();
+    tables.queue_bytes += entry->queue.bytes();
+  }
+}
+
+}  // namespace stampede::core

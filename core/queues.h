@@ -1,0 +1,120 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <tsl/robin_map.h>
+
+#include "core/intrusive_list.h"
+#include "core/message.h"
+#include "core/metrics.h"
+#include "core/options.h"
+#include "core/queue.h"
+#include "core/queue_types.h"
+#include "core/shard_types.h"
+#include "core/timer_wheel.h"
+
+namespace stampede::core {
+
+// Where that goes which the queues of a shard decide.
+class QueueOutlet {
+ public:
+  virtual ~QueueOutlet() = default;
+  // Takes a reference of its own if it keeps the message.
+  virtual void hand_out(const ConsumerKey& consumer, Message& message, uint64_t tag,
+                        uint32_t earlier_deliveries) = 0;
+  virtual void end_browse(const ConsumerKey& browser) = 0;
+  // A dead letter, to be published like a SEND. Takes over the reference.
+  virtual void publish_dead_letter(Message* message, Millis now) = 0;
+};
+
+// Queues is a shard's part as owner of queues: which there are, who consumes which, and what
+// becomes of dead letters. How one queue works is Queue's business.
+//
+// Owns:      the queues, and through them the messages. Thread: owner shard.
+// Lifetime:  a queue is made by the first SEND or SUBSCRIBE, and goes once it has been without
+//            messages and consumers for --queue-idle-time.
+// Invariant: a consumer is in the table as long as it is in its queue.
+class Queues : private QueueSink {
+ public:
+  Queues(const Options& options, ShardMetrics& metrics, TimerWheel& timers, QueueOutlet& outlet);
+  ~Queues() override;
+
+  // -- Publishing.
+  [[nodiscard]] bool has_room(std::string_view name, size_t messages, size_t bytes, Millis now);
+  // Requires: has_room(), and that the message was numbered. Takes over the reference.
+  void publish(Message* message, Millis now);
+  void reserve(std::string_view name, size_t messages, size_t bytes, Millis now);
+  void unreserve(std::string_view name, size_t messages, size_t bytes);
+
+  // -- Consumers. A key that is not there is ignored: its connection may be gone.
+  void add_consumer(std::string_view name, const ConsumerKey& key, ConsumerOptions options,
+                    Millis now);
+  void remove_consumer(const ConsumerKey& key, uint64_t first_tag_not_given, Millis now);
+  void settle(const ConsumerKey& key, uint64_t tag, Settlement settlement, bool is_cumulative,
+              Millis now);
+
+  // -- Time.
+  // Requires: the timer is a queue's.
+  void on_timer(Timer& timer, Millis now);
+  // Forgets queues that have been idle for long. Call about once a second.
+  void expire(Millis now);
+
+  void count_tables(ShardTables& tables) const;
+
+ private:
+  struct Entry;
+  struct QueueTimer : Timer {
+    explicit QueueTimer(Entry& of_entry) : Timer(Kind::kQueue), entry(of_entry) {}
+    Entry& entry;
+  };
+  struct Entry {
+    Entry(std::string_view of_name, const Options& options, QueueSink& sink)
+        : name(of_name), queue(name, options, sink), timer(*this) {}
+    const std::string name;
+    Queue queue;
+    QueueTimer timer;  // of the queue's next deadline
+    ListLink<Entry> idle;
+    uint64_t dropped = 0;        // of the queue's, so many are counted
+    Millis idle_since = kNever;  // kNever: it is not, and not in the list
+  };
+  struct HashText {
+    using is_transparent = void;
+    uint64_t seed;
+    size_t operator()(std::string_view text) const;
+  };
+  struct HashKey {
+    size_t operator()(const ConsumerKey& key) const;
+  };
+  struct Dead {
+    Message* message;  // one reference
+    DeadReason reason;
+    uint32_t deliveries;
+  };
+
+  void on_deliver(const ConsumerKey& consumer, Message& message, uint64_t tag,
+                  uint32_t earlier_deliveries) override;
+  void on_browsed(const ConsumerKey& browser) override;
+  void on_dead(Message& message, DeadReason reason, uint32_t deliveries) override;
+
+  Entry& find_or_make(std::string_view name);
+  // What every change ends with: timer and list of idle queues follow, and dead letters go out.
+  void end_change(Entry& entry, Millis now);
+  void publish_dead(Millis now);
+  void publish_dead_letter(const Dead& dead, Millis now);
+
+  const Options& options_;
+  ShardMetrics& metrics_;
+  TimerWheel& timers_;
+  QueueOutlet& outlet_;
+  tsl::robin_map<std::string_view, std::unique_ptr<Entry>, HashText, std::equal_to<>> table_;
+  tsl::robin_map<ConsumerKey, Entry*, HashKey> consumers_;
+  IntrusiveList<Entry, &Entry::idle> idle_;  // in the order in which they became it
+  std::vector<Dead> dead_;
+};
+
+}  // namespace stampede::core
