@@ -55,6 +55,19 @@ struct Options {
   size_t transaction_bytes_max = 4 * 1024 * 1024;
   size_t receipts_pending_max = 4096;  // per connection, receipts that wait for an owner shard
 
+  // -- Selectors. Half a header line leaves room for some hundred words in a list.
+  size_t selector_bytes_max = 4 * 1024;
+  // A longer body is not parsed and is NULL to a selector. Any body of the default frame size is
+  // parsed; it takes 0.2 ms, and a shard keeps about 15 times its size in memory.
+  size_t selector_body_bytes_max = 256 * 1024;
+  // No flags, as these bound what one look at a message takes. So many steps of it take 5 us, if
+  // they ask for headers; a path of a body costs what is on its way there, 0.1 ms at worst.
+  static constexpr size_t selector_parts_max = 512;
+  // LIKE does not look into a longer string of a body. Twice what a header may have.
+  static constexpr size_t selector_like_bytes_max = 16 * 1024;
+  // The stack of an evaluation, on that of the thread, is sized by it.
+  static constexpr size_t selector_depth_max = 64;
+
   // -- Deadlines, in milliseconds.
   int64_t http_timeout_ms = 5'000;         // accept to the end of the opening handshake
   int64_t connect_timeout_ms = 10'000;     // handshake (TCP: accept) to CONNECT

@@ -16,7 +16,7 @@ DOORS = {
     "wslay/": [],
     "boost/": ["proto/http_upgrade.cc"],
     "openssl/": ["proto/http_upgrade.cc"],
-    "simdjson": ["proto/utf8.cc"],
+    "simdjson": ["proto/utf8.cc", "core/selector/json_body.cc"],
     "immintrin.h": ["proto/stomp_scanner_avx2.cc", "proto/ws_unmask_avx2.cc"],
     "xxhash": ["core/"],
     "tsl/": ["core/"],
