@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "core/message.h"
 #include "core/queue_types.h"
+#include "core/selector/selector.h"
 #include "core/shard_types.h"
 
 namespace stampede::core {
@@ -50,6 +52,12 @@ struct SettleDetail {
   }
 };
 
+// What a SUBSCRIBE asks of a queue.
+struct ConsumerRequest {
+  ConsumerOptions options;                   // the filter is made by the owner
+  std::shared_ptr<const Selector> selector;  // null: none
+};
+
 // Room in queues of one owner that a transaction needs before it can be carried out.
 struct Reservation {
   struct Room {
@@ -73,7 +81,7 @@ struct Envelope {
   ClientRef client = {};
   Message* message = nullptr;
   std::string* name = nullptr;
-  ConsumerOptions* consumer = nullptr;
+  ConsumerRequest* consumer = nullptr;
   Reservation* reservation = nullptr;
   uint64_t token = 0;  // which request of `from` is answered; or as the kind says
 };

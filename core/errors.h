@@ -36,6 +36,8 @@ inline constexpr ErrorKind kBadAckMode{"bad-ack-mode", CloseReason::kProtocolErr
                                        proto::WsStatusCode::kProtocolError};
 inline constexpr ErrorKind kMalformedHeader{"malformed-header", CloseReason::kProtocolError,
                                             proto::WsStatusCode::kProtocolError};
+inline constexpr ErrorKind kBadSelector{"bad-selector", CloseReason::kProtocolError,
+                                        proto::WsStatusCode::kProtocolError};
 inline constexpr ErrorKind kUnknownAck{"unknown-ack", CloseReason::kProtocolError,
                                        proto::WsStatusCode::kProtocolError};
 inline constexpr ErrorKind kBadDestination{"bad-destination", CloseReason::kProtocolError,

@@ -19,6 +19,7 @@ namespace stampede::core {
 struct MessageOrigin {
   ShardId shard = 0;
   ClientRef client = {};
+  friend bool operator==(const MessageOrigin&, const MessageOrigin&) = default;
 };
 
 // What a queue goes by, as the sender asked for it.

@@ -10,8 +10,8 @@
 namespace stampede::core {
 
 QueueRoutes::QueueRoutes(ShardState& shard, const Options& options, ShardMetrics& metrics,
-                         TimerWheel& timers)
-    : shard_(shard), queues_(options, metrics, timers, *this) {}
+                         TimerWheel& timers, SelectorSubject& selector_subject)
+    : shard_(shard), queues_(options, metrics, timers, selector_subject, *this) {}
 
 QueueRoutes::~QueueRoutes() {
   for (const auto& [token, commit] : commits_) {
@@ -24,17 +24,17 @@ QueueRoutes::~QueueRoutes() {
 // -- Home side.
 
 void QueueRoutes::consume(Client& client, const QueueSubscription& consumer, std::string_view queue,
-                          ConsumerOptions options, uint32_t ticket, Millis now) {
+                          ConsumerRequest request, uint32_t ticket, Millis now) {
   if (consumer.owner() != shard_.id()) {
     shard_.post(consumer.owner(), {.kind = EnvelopeKind::kConsume,
                                    .ticket = ticket,
                                    .client = client.ref(),
                                    .name = new std::string(queue),
-                                   .consumer = new ConsumerOptions(std::move(options)),
+                                   .consumer = new ConsumerRequest(std::move(request)),
                                    .token = consumer.number()});
     return;
   }
-  queues_.add_consumer(queue, {shard_.id(), client.ref(), consumer.number()}, std::move(options),
+  queues_.add_consumer(queue, {shard_.id(), client.ref(), consumer.number()}, std::move(request),
                        now);
   if (ticket != 0) client.session().complete_reply(client, ticket);
 }

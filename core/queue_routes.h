@@ -30,13 +30,14 @@ class ShardState;
 // Invariant: a transaction is carried out whole or not at all, and publishes in its order.
 class QueueRoutes : private QueueOutlet {
  public:
-  QueueRoutes(ShardState& shard, const Options& options, ShardMetrics& metrics, TimerWheel& timers);
+  QueueRoutes(ShardState& shard, const Options& options, ShardMetrics& metrics, TimerWheel& timers,
+              SelectorSubject& selector_subject);
   ~QueueRoutes() override;
 
   // -- Home side.
   // A consumer was added to the client's session. `ticket` is completed once it gets messages.
   void consume(Client& client, const QueueSubscription& consumer, std::string_view queue,
-               ConsumerOptions options, uint32_t ticket, Millis now);
+               ConsumerRequest request, uint32_t ticket, Millis now);
   // It is about to end. What it was given and did not settle goes back.
   void release(Client& client, const QueueSubscription& consumer, Millis now);
   void settle(Client& client, const QueueSubscription& consumer, uint64_t tag,

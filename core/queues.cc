@@ -14,6 +14,21 @@ namespace {
 constexpr std::string_view kQueuePrefix = "/queue/";
 constexpr std::string_view kDeadLetterPrefix = "/queue/dlq.";
 
+// A selector, as a queue asks it. The subject is the shard's, which all selectors share.
+class SelectorFilter : public MessageFilter {
+ public:
+  SelectorFilter(std::shared_ptr<const Selector> selector, SelectorSubject& subject)
+      : selector_(std::move(selector)), subject_(subject) {}
+  [[nodiscard]] bool takes(const Message& message) const override {
+    subject_.begin(message);
+    return selector_->matches(subject_);
+  }
+
+ private:
+  const std::shared_ptr<const Selector> selector_;
+  SelectorSubject& subject_;
+};
+
 }  // namespace
 
 size_t Queues::HashText::operator()(std::string_view text) const { return hash_text(text, seed); }
@@ -25,10 +40,11 @@ size_t Queues::HashKey::operator()(const ConsumerKey& key) const {
 }
 
 Queues::Queues(const Options& options, ShardMetrics& metrics, TimerWheel& timers,
-               QueueOutlet& outlet)
+               SelectorSubject& selector_subject, QueueOutlet& outlet)
     : options_(options),
       metrics_(metrics),
       timers_(timers),
+      selector_subject_(selector_subject),
       outlet_(outlet),
       table_(16, HashText{options.boot_id}) {}
 
@@ -46,6 +62,7 @@ Queues::Entry& Queues::find_or_make(std::string_view name) {
 }
 
 void Queues::end_change(Entry& entry, Millis now) {
+  selector_subject_.end();
   const Millis deadline = entry.queue.next_deadline();
   if (deadline == kNever) {
     timers_.disarm(entry.timer);
@@ -91,11 +108,15 @@ void Queues::unreserve(std::string_view name, size_t messages, size_t bytes) {
 
 // -- Consumers.
 
-void Queues::add_consumer(std::string_view name, const ConsumerKey& key, ConsumerOptions options,
+void Queues::add_consumer(std::string_view name, const ConsumerKey& key, ConsumerRequest request,
                           Millis now) {
   Entry& entry = find_or_make(name);
   consumers_.emplace(key, &entry);
-  entry.queue.add_consumer(key, std::move(options), now);
+  if (request.selector != nullptr) {
+    request.options.filter =
+        std::make_shared<SelectorFilter>(std::move(request.selector), selector_subject_);
+  }
+  entry.queue.add_consumer(key, std::move(request.options), now);
   end_change(entry, now);
 }
 

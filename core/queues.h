@@ -9,12 +9,14 @@
 
 #include <tsl/robin_map.h>
 
+#include "core/envelope.h"
 #include "core/intrusive_list.h"
 #include "core/message.h"
 #include "core/metrics.h"
 #include "core/options.h"
 #include "core/queue.h"
 #include "core/queue_types.h"
+#include "core/selector/selector_subject.h"
 #include "core/shard_types.h"
 #include "core/timer_wheel.h"
 
@@ -41,7 +43,8 @@ class QueueOutlet {
 // Invariant: a consumer is in the table as long as it is in its queue.
 class Queues : private QueueSink {
  public:
-  Queues(const Options& options, ShardMetrics& metrics, TimerWheel& timers, QueueOutlet& outlet);
+  Queues(const Options& options, ShardMetrics& metrics, TimerWheel& timers,
+         SelectorSubject& selector_subject, QueueOutlet& outlet);
   ~Queues() override;
 
   // -- Publishing.
@@ -52,7 +55,7 @@ class Queues : private QueueSink {
   void unreserve(std::string_view name, size_t messages, size_t bytes);
 
   // -- Consumers. A key that is not there is ignored: its connection may be gone.
-  void add_consumer(std::string_view name, const ConsumerKey& key, ConsumerOptions options,
+  void add_consumer(std::string_view name, const ConsumerKey& key, ConsumerRequest request,
                     Millis now);
   void remove_consumer(const ConsumerKey& key, uint64_t first_tag_not_given, Millis now);
   void settle(const ConsumerKey& key, uint64_t tag, Settlement settlement, bool is_cumulative,
@@ -110,6 +113,7 @@ class Queues : private QueueSink {
   const Options& options_;
   ShardMetrics& metrics_;
   TimerWheel& timers_;
+  SelectorSubject& selector_subject_;
   QueueOutlet& outlet_;
   tsl::robin_map<std::string_view, std::unique_ptr<Entry>, HashText, std::equal_to<>> table_;
   tsl::robin_map<ConsumerKey, Entry*, HashKey> consumers_;

@@ -83,7 +83,10 @@ void Shard::abort_all(CloseReason reason, Millis now) {
   state_->for_each_client([reason](Client& client) { client.abort(reason, "the server stops"); });
 }
 
-const ShardMetrics& Shard::metrics() const { return state_->metrics; }
+const ShardMetrics& Shard::metrics() const {
+  state_->metrics.selector_bodies_parsed = state_->selector_subject.bodies_parsed();
+  return state_->metrics;
+}
 
 ShardTables Shard::tables() const { return state_->tables(); }
 

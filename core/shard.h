@@ -132,6 +132,7 @@ class Shard {
   // Ends every client without ceremony.
   void abort_all(CloseReason reason, Millis now);
 
+  // As they are now.
   [[nodiscard]] const ShardMetrics& metrics() const;
   [[nodiscard]] ShardTables tables() const;
 

@@ -33,8 +33,9 @@ proto::WsLimits message_limits(const Options& options) {
 
 ShardState::ShardState(ShardId id, ShardId shard_count, const Options& options,
                        MailboxGrid& mailboxes, ShardObserver& observer)
-    : topics(options, metrics, ready),
-      queue_routes(*this, options, metrics, timers),
+    : selector_subject(options.selector_body_bytes_max),
+      topics(id, options, metrics, ready, selector_subject),
+      queue_routes(*this, options, metrics, timers, selector_subject),
       id_(id),
       shard_count_(shard_count),
       options_(options),
@@ -298,7 +299,7 @@ bool ShardState::take_mail(size_t budget, Millis now) {
 
 void ShardState::on_envelope(Envelope& envelope, Millis now) {
   const std::unique_ptr<std::string> name(envelope.name);
-  const std::unique_ptr<ConsumerOptions> consumer(envelope.consumer);
+  const std::unique_ptr<ConsumerRequest> consumer(envelope.consumer);
   const std::unique_ptr<Reservation> reservation(envelope.reservation);
   const ShardId from = envelope.from;
   switch (envelope.kind) {

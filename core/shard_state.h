@@ -110,6 +110,7 @@ class ShardState {
   ReadyList ready;
   proto::WsContextPool websocket_contexts;
   std::string frame_scratch;  // where a frame is put together before it gets its framing; warm
+  SelectorSubject selector_subject;
   Topics topics;
   QueueRoutes queue_routes;
 

@@ -50,16 +50,27 @@ uint8_t* put(uint8_t* at, std::string_view text) {
 
 }  // namespace
 
-Group::Group(Topic& of_topic, const GroupKind& kind, ChunkPool& pool, uint64_t seed)
+Group::Group(Topic& of_topic, const GroupKind& kind, std::unique_ptr<GroupFilter> of_filter,
+             ChunkPool& pool, uint64_t seed)
     : log(pool, kind.is_acked),
       topic(of_topic),
       id(kind.id),
       prefix(message_prefix(kind.id, kind.has_id, kind.variant.version)),
+      filter(std::move(of_filter)),
       variant(kind.variant),
       has_id(kind.has_id),
       is_acked(kind.is_acked),
       is_id_utf8(is_utf8(kind.id)),
       ack_token(hash_text(kind.id, hash_text(of_topic.name, seed))) {}
+
+GroupKind Group::kind() const {
+  GroupKind kind = {.id = id, .has_id = has_id, .is_acked = is_acked, .variant = variant};
+  if (filter == nullptr) return kind;
+  if (filter->selector != nullptr) kind.selector = filter->selector->text();
+  kind.is_no_local = filter->is_no_local;
+  kind.subscriber = filter->subscriber.client;
+  return kind;
+}
 
 size_t Topics::HashGroupKey::operator()(const GroupKey& key) const {
   const auto salt = reinterpret_cast<uintptr_t>(key.topic) ^
@@ -69,10 +80,13 @@ size_t Topics::HashGroupKey::operator()(const GroupKey& key) const {
   return hash_text(key.kind.id, seed ^ salt);
 }
 
-Topics::Topics(const Options& options, ShardMetrics& metrics, ReadyList& ready)
-    : options_(options),
+Topics::Topics(ShardId shard, const Options& options, ShardMetrics& metrics, ReadyList& ready,
+               SelectorSubject& selector_subject)
+    : shard_(shard),
+      options_(options),
       metrics_(metrics),
       ready_(ready),
+      selector_subject_(selector_subject),
       exact_(16, HashText{options.boot_id}),
       patterns_(options.boot_id),
       groups_(16, HashGroupKey{options.boot_id}),
@@ -103,14 +117,23 @@ Topic& Topics::find_or_make_topic(std::string_view destination, bool is_pattern)
   return topic;
 }
 
-Group& Topics::find_or_make(std::string_view destination, bool is_pattern, const GroupKind& kind) {
+Group& Topics::find_or_make(std::string_view destination, bool is_pattern, const GroupKind& kind,
+                            std::shared_ptr<const Selector> selector) {
   Topic& topic = find_or_make_topic(destination, is_pattern);
   append_gathered(topic);
   const auto found = groups_.find(GroupKey{&topic, kind});
   if (found != groups_.end()) return *found->second;
-  auto made = std::make_unique<Group>(topic, kind, pool_, options_.boot_id);
+  std::unique_ptr<GroupFilter> filter;
+  if (selector != nullptr || kind.is_no_local) {
+    filter = std::make_unique<GroupFilter>();
+    filter->selector = std::move(selector);
+    filter->is_no_local = kind.is_no_local;
+    filter->subscriber = {shard_, kind.subscriber};
+  }
+  auto made = std::make_unique<Group>(topic, kind, std::move(filter), pool_, options_.boot_id);
   Group& group = *made;
   topic.groups.push_back(group);
+  if (group.filter != nullptr) topic.filtered.push_back(group);
   groups_.emplace(GroupKey{&topic, group.kind()}, std::move(made));
   return group;
 }
@@ -121,6 +144,7 @@ void Topics::attach(Subscription& subscription, Group& group) {
   group.log.attach(subscription);
   ++group.live;
   ++group.topic.live;
+  if (group.filter != nullptr) ++group.topic.filtered_live;
   ++group.attached;
   ++attached_;
   ++live_;
@@ -132,6 +156,7 @@ bool Topics::end(Subscription& subscription) {
   append_gathered(group.topic);
   subscription.has_ended = true;
   --group.live;
+  if (group.filter != nullptr) --group.topic.filtered_live;
   --live_;
   return --group.topic.live == 0;
 }
@@ -148,6 +173,7 @@ void Topics::remove_group(Group& group) {
   append_gathered(topic);
   topic.lagging -= group.lagging;
   topic.groups.remove(group);
+  if (group.filter != nullptr) topic.filtered.remove(group);
   groups_.erase(groups_.find(GroupKey{&topic, group.kind()}));
   if (!topic.groups.empty()) return;
   if (topic.is_pattern) {
@@ -173,10 +199,11 @@ const std::vector<Topic*>& Topics::matching_patterns(std::string_view destinatio
   return match.topics;
 }
 
-void Topics::deliver(Message& message, ShardId owner) {
+uint64_t Topics::deliver(Message& message, ShardId owner) {
+  uint64_t subscriptions = 0;
   const auto add_to = [&](Topic& topic) {
     if ((topic.live_owners >> owner & 1) == 0) return;
-    gather(topic, message);
+    subscriptions += gather(topic, message);
     if (topic.lagging > topic.live / 2) is_overrun_ = true;
   };
   const auto found = exact_.find(message.destination(), message.destination_hash());
@@ -184,24 +211,51 @@ void Topics::deliver(Message& message, ShardId owner) {
   if (patterns_.size() > 0) {
     for (Topic* topic : matching_patterns(message.destination())) add_to(*topic);
   }
+  selector_subject_.end();
+  return subscriptions;
 }
 
-void Topics::gather(Topic& topic, Message& message) {
+bool Topics::wants(const Group& group, const Message& message) {
+  const GroupFilter& filter = *group.filter;
+  if (filter.is_no_local && message.origin() == filter.subscriber) return false;
+  if (filter.selector == nullptr) return true;
+  selector_subject_.begin(message);
+  return filter.selector->matches(selector_subject_);
+}
+
+// All selectors look at a message before the next one comes, so that its body is parsed once.
+uint32_t Topics::select(Topic& topic, const Message& message) {
+  uint32_t subscriptions = 0;
+  for (Group* group = topic.filtered.front(); group != nullptr;
+       group = topic.filtered.next(*group)) {
+    if (group->live == 0 || !wants(*group, message)) continue;
+    group->filter->selected.push_back({topic.batch, topic.gathered.size()});
+    subscriptions += group->live;
+  }
+  return subscriptions;
+}
+
+uint32_t Topics::gather(Topic& topic, Message& message) {
   if (!topic.is_gathering()) {
     Group& first = *topic.groups.front();
     if (topic.groups.next(first) == nullptr) {
-      if (first.live == 0) return;
+      if (first.live == 0 || (first.filter != nullptr && !wants(first, message))) return 0;
       const std::array only = {&message};
       encoder_.begin(only);
       append(first, message, 0);
-      return encoder_.end();
+      encoder_.end();
+      return first.live;
     }
-    gathering_.push_back(&topic);
   }
+  uint32_t subscriptions = topic.live - topic.filtered_live;
+  if (!topic.filtered.empty()) subscriptions += select(topic, message);
+  if (subscriptions == 0) return 0;
+  if (!topic.is_gathering()) gathering_.push_back(&topic);
   message.add_references(1);
   topic.gathered.push_back(&message);
   topic.gathered_bytes += message.memory_bytes();
   if (topic.gathered_bytes >= kGatheredBytesMax) append_gathered(topic);
+  return subscriptions;
 }
 
 void Topics::fan_out(size_t groups_max) {
@@ -225,12 +279,17 @@ size_t Topics::spread(Topic& topic, size_t groups_max) {
   if (topic.next_group == nullptr) {
     topic.spreading.swap(topic.gathered);
     topic.gathered_bytes = 0;
+    ++topic.batch;
     topic.next_group = topic.groups.front();
   }
   size_t groups = 0;
   encoder_.begin(topic.spreading);
   while (topic.next_group != nullptr && groups < groups_max) {
-    append_all(*topic.next_group, topic.spreading);
+    if (topic.next_group->filter == nullptr) {
+      append_all(*topic.next_group, topic.spreading);
+    } else {
+      append_selected(*topic.next_group, topic);
+    }
     topic.next_group = topic.groups.next(*topic.next_group);
     ++groups;
   }
@@ -245,6 +304,15 @@ size_t Topics::spread(Topic& topic, size_t groups_max) {
 void Topics::append_all(Group& group, std::span<Message* const> messages) {
   if (group.live == 0) return;
   for (size_t index = 0; index < messages.size(); ++index) append(group, *messages[index], index);
+}
+
+void Topics::append_selected(Group& group, const Topic& topic) {
+  std::vector<GroupFilter::Selected>& selected = group.filter->selected;
+  auto next = selected.begin();
+  for (; next != selected.end() && next->batch < topic.batch; ++next) {
+    if (group.live > 0) append(group, *topic.spreading[next->index], next->index);
+  }
+  selected.erase(selected.begin(), next);
 }
 
 void Topics::append(Group& group, Message& message, size_t index) {

@@ -19,10 +19,13 @@
 #include "core/options.h"
 #include "core/pattern_trie.h"
 #include "core/ready_list.h"
+#include "core/selector/selector.h"
+#include "core/selector/selector_subject.h"
 #include "core/session.h"
 
 namespace stampede::core {
 
+struct Group;
 struct Topic;
 
 // What of a SUBSCRIBE shows in its MESSAGEs, or decides which it gets. Subscribers of one topic
@@ -32,18 +35,38 @@ struct GroupKind {
   bool has_id = true;
   bool is_acked = false;  // a client mode: MESSAGEs can be acknowledged
   WireVariant variant = {};
+  std::string_view selector = {};  // empty: all messages
+  bool is_no_local = false;        // none that `subscriber` sent
+  ClientRef subscriber = {};       // set with is_no_local only
   friend bool operator==(const GroupKind&, const GroupKind&) = default;
+};
+
+// Which of a topic's messages a group wants, if not all.
+struct GroupFilter {
+  std::shared_ptr<const Selector> selector;  // null: none
+  bool is_no_local = false;
+  MessageOrigin subscriber = {};  // with is_no_local
+
+  // A message of those that are gathered which it wants, by its place among them.
+  struct Selected {
+    uint64_t batch;
+    size_t index;
+  };
+  std::vector<Selected> selected = {};
 };
 
 // Group is the subscribers of one shard whose MESSAGEs are the same octets: same topic, same kind.
 struct Group {
-  Group(Topic& of_topic, const GroupKind& kind, ChunkPool& pool, uint64_t seed);
+  Group(Topic& of_topic, const GroupKind& kind, std::unique_ptr<GroupFilter> of_filter,
+        ChunkPool& pool, uint64_t seed);
 
   FanOutLog log;
   Topic& topic;
   const std::string id;      // without has_id: the destination, by which 1.0 unsubscribes
   const std::string prefix;  // "MESSAGE\nsubscription:<id, escaped>\n"
+  const std::unique_ptr<GroupFilter> filter;  // null: wants all
   ListLink<Group> in_topic;
+  ListLink<Group> in_filtered;
   uint32_t live = 0;      // subscriptions
   uint32_t lagging = 0;   // `live` if most of them lagged at the last append, else 0
   uint32_t attached = 0;  // cursors: live ones, and ended ones whose send is still in flight
@@ -53,7 +76,7 @@ struct Group {
   const bool is_id_utf8;
   const uint64_t ack_token;  // AckId::token of its subscriptions
 
-  [[nodiscard]] GroupKind kind() const { return {id, has_id, is_acked, variant}; }
+  [[nodiscard]] GroupKind kind() const;
 };
 
 // Topic is a destination or pattern with subscribers on this home shard.
@@ -69,9 +92,12 @@ struct Topic {
   // follows.
   uint64_t live_owners = 0;
   IntrusiveList<Group, &Group::in_topic> groups;
+  IntrusiveList<Group, &Group::in_filtered> filtered;  // those of them that do not want everything
+  uint32_t filtered_live = 0;                          // their subscriptions
   // Delivered, but not in the groups' logs yet: see Topics::fan_out(). One reference each.
   std::vector<Message*> gathered;
   size_t gathered_bytes = 0;
+  uint64_t batch = 0;  // how often what was gathered began to be spread
   // Earlier ones, in the logs of the groups before `next_group` only. Null: there are none.
   std::vector<Message*> spreading;
   Group* next_group = nullptr;
@@ -89,12 +115,14 @@ struct Topic {
 //            nothing is gathered for it.
 class Topics {
  public:
-  Topics(const Options& options, ShardMetrics& metrics, ReadyList& ready);
+  Topics(ShardId shard, const Options& options, ShardMetrics& metrics, ReadyList& ready,
+         SelectorSubject& selector_subject);
   ~Topics();
 
   // The group that such a subscriber belongs to, made if need be, with its topic.
   [[nodiscard]] Group& find_or_make(std::string_view destination, bool is_pattern,
-                                    const GroupKind& kind);
+                                    const GroupKind& kind,
+                                    std::shared_ptr<const Selector> selector = nullptr);
   void attach(Subscription& subscription, Group& group);
   // The subscription no longer counts; true if it was its topic's last. Its log has all that was
   // delivered to it, and its cursor is still attached.
@@ -106,7 +134,8 @@ class Topics {
   // Takes the message, which `owner` numbered, for every group that it is for. A topic of one group
   // has it appended to the log at once; for one of many it is gathered, so that fan_out() fills one
   // log after the other and not all of them for each message.
-  void deliver(Message& message, ShardId owner);
+  // Gives how many subscriptions it is for.
+  uint64_t deliver(Message& message, ShardId owner);
   // Appends what was gathered to the logs of about `groups_max` groups.
   void fan_out(size_t groups_max);
   [[nodiscard]] bool is_gathering() const { return !gathering_.empty(); }
@@ -146,11 +175,15 @@ class Topics {
   Topic& find_or_make_topic(std::string_view destination, bool is_pattern);
   void remove_group(Group& group);
   [[nodiscard]] const std::vector<Topic*>& matching_patterns(std::string_view destination);
-  void gather(Topic& topic, Message& message);
+  // Gives how many subscriptions want it.
+  uint32_t gather(Topic& topic, Message& message);
+  uint32_t select(Topic& topic, const Message& message);
+  [[nodiscard]] bool wants(const Group& group, const Message& message);
   // Appends all that was gathered for one topic, before something about it changes.
   void append_gathered(Topic& topic);
   size_t spread(Topic& topic, size_t groups_max);
   void append_all(Group& group, std::span<Message* const> messages);
+  void append_selected(Group& group, const Topic& topic);
   // Appends the message of that index in the encoder.
   void append(Group& group, Message& message, size_t index);
   void note_lag(Group& group);
@@ -165,9 +198,11 @@ class Topics {
   // keeps at a time.
   static constexpr size_t kGatheredBytesMax = 256 * 1024;
 
+  const ShardId shard_;
   const Options& options_;
   ShardMetrics& metrics_;
   ReadyList& ready_;
+  SelectorSubject& selector_subject_;
   ChunkPool pool_;
   MessageEncoder encoder_;
   tsl::robin_map<std::string_view, std::unique_ptr<Topic>, HashText, std::equal_to<>> exact_;

@@ -44,9 +44,12 @@ Result<ConsumerOptions, std::string_view> read_consumer_options(const proto::Sto
     result.priority = *priority;
   }
   result.is_exclusive = either(frame, "exclusive", "activemq.exclusive") == "true";
-  result.is_no_local = either(frame, "no-local", "activemq.noLocal") == "true";
   result.is_browser = frame.header("browser") == "true";
   return result;
+}
+
+bool asks_for_no_local(const proto::StompFrame& frame) {
+  return either(frame, "no-local", "activemq.noLocal") == "true";
 }
 
 }  // namespace stampede::core

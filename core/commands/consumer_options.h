@@ -11,9 +11,11 @@
 namespace stampede::core {
 
 // How a SUBSCRIBE to a queue wants its messages: `x-priority` or `activemq.priority`; `exclusive`
-// or `activemq.exclusive`; `no-local` or `activemq.noLocal`; `browser`. The error is a sentence
-// that names the header.
+// or `activemq.exclusive`; `browser`. The error is a sentence that names the header.
 [[nodiscard]] Result<ConsumerOptions, std::string_view> read_consumer_options(
     const proto::StompFrame& frame, const AckOptions& ack, const Options& options);
+
+// `no-local` or `activemq.noLocal`, of queues and topics.
+[[nodiscard]] bool asks_for_no_local(const proto::StompFrame& frame);
 
 }  // namespace stampede::core

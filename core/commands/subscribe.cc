@@ -30,8 +30,6 @@ bool is_refused(Client& client, const proto::StompFrame& frame, DestinationKind 
   } else if (id && id->size() > options.subscription_id_bytes_max) {
     client.fail(errors::kHeaderTooLong, "the id is longer than --max-subscription-id-length allows",
                 &frame);
-  } else if (frame.header("selector")) {
-    client.fail(errors::kUnsupportedHeader, "this server has no selectors", &frame);
   } else if (session.is_subscribed_as(id, *frame.header("destination"))) {
     client.fail(errors::kDuplicateSubscription, "a subscription with this id is open already",
                 &frame);
@@ -44,17 +42,51 @@ bool is_refused(Client& client, const proto::StompFrame& frame, DestinationKind 
   return true;
 }
 
+// What a SUBSCRIBE asks for, whatever it subscribes to.
+struct SubscribeOptions {
+  AckOptions ack;
+  std::shared_ptr<const Selector> selector;  // null: none
+  bool is_no_local;
+};
+
+std::optional<SubscribeOptions> read_subscribe_options(Client& client,
+                                                       const proto::StompFrame& frame) {
+  const Options& options = client.shard().options();
+  const auto ack = read_ack_options(frame, options);
+  if (!ack) {
+    client.fail(ack.error().is_mode ? errors::kBadAckMode : errors::kMalformedHeader,
+                ack.error().sentence, &frame);
+    return std::nullopt;
+  }
+  SubscribeOptions result = {*ack, nullptr, asks_for_no_local(frame)};
+  if (const auto text = frame.header("selector"); text && !text->empty()) {
+    auto selector = Selector::parse(*text, options);
+    if (!selector) {
+      client.fail(errors::kBadSelector, selector.error(), &frame);
+      return std::nullopt;
+    }
+    result.selector = std::move(*selector);
+  }
+  return result;
+}
+
 void subscribe_topic(Client& client, const proto::StompFrame& frame, bool is_pattern,
-                     const AckOptions& ack, Millis now) {
+                     const SubscribeOptions& options, Millis now) {
   ShardState& shard = client.shard();
   const std::string_view destination = *frame.header("destination");
   const auto id = frame.header("id");
+  const AckOptions& ack = options.ack;
   const bool is_acked = ack.mode != AckMode::kAuto;
-  Group& group = shard.topics.find_or_make(destination, is_pattern,
-                                           {.id = id.value_or(destination),
-                                            .has_id = id.has_value(),
-                                            .is_acked = is_acked,
-                                            .variant = client.wire_variant()});
+  GroupKind kind = {.id = id.value_or(destination),
+                    .has_id = id.has_value(),
+                    .is_acked = is_acked,
+                    .variant = client.wire_variant()};
+  if (options.selector != nullptr) kind.selector = options.selector->text();
+  if (options.is_no_local) {
+    kind.is_no_local = true;
+    kind.subscriber = client.ref();
+  }
+  Group& group = shard.topics.find_or_make(destination, is_pattern, kind, options.selector);
   auto subscription = std::make_unique<Subscription>();
   subscription->client = &client;
   if (is_acked) subscription->acks = std::make_unique<AckWindow>(ack.mode, ack.credit);
@@ -65,11 +97,13 @@ void subscribe_topic(Client& client, const proto::StompFrame& frame, bool is_pat
   shard.announce(group.topic, client, ticket, now);
 }
 
-void subscribe_queue(Client& client, const proto::StompFrame& frame, const AckOptions& ack,
-                     Millis now) {
+void subscribe_queue(Client& client, const proto::StompFrame& frame,
+                     const SubscribeOptions& options, Millis now) {
   ShardState& shard = client.shard();
-  const auto options = read_consumer_options(frame, ack, shard.options());
-  if (!options) return client.fail(errors::kMalformedHeader, options.error(), &frame);
+  const AckOptions& ack = options.ack;
+  auto consumer = read_consumer_options(frame, ack, shard.options());
+  if (!consumer) return client.fail(errors::kMalformedHeader, consumer.error(), &frame);
+  consumer->is_no_local = options.is_no_local;
 
   const std::string_view destination = *frame.header("destination");
   const auto id = frame.header("id");
@@ -88,7 +122,9 @@ void subscribe_queue(Client& client, const proto::StompFrame& frame, const AckOp
                                  .credit = ack.credit,
                                  .says_browse_end = frame.header("browser-end") != "false"}));
   const uint32_t ticket = client.session().begin_reply(frame);
-  shard.queue_routes.consume(client, subscription, destination, *options, ticket, now);
+  shard.queue_routes.consume(client, subscription, destination,
+                             {.options = std::move(*consumer), .selector = options.selector},
+                             ticket, now);
 }
 
 }  // namespace
@@ -103,14 +139,12 @@ void handle_subscribe(Client& client, const proto::StompFrame& frame, Millis now
   const DestinationKind kind =
       classify_destination(*destination, DestinationUse::kSubscribe, options);
   if (is_refused(client, frame, kind)) return;
-  const auto ack = read_ack_options(frame, options);
-  if (!ack) {
-    client.fail(ack.error().is_mode ? errors::kBadAckMode : errors::kMalformedHeader,
-                ack.error().sentence, &frame);
-  } else if (kind == DestinationKind::kQueue) {
-    subscribe_queue(client, frame, *ack, now);
+  const auto asked = read_subscribe_options(client, frame);
+  if (!asked) return;
+  if (kind == DestinationKind::kQueue) {
+    subscribe_queue(client, frame, *asked, now);
   } else {
-    subscribe_topic(client, frame, kind == DestinationKind::kPattern, *ack, now);
+    subscribe_topic(client, frame, kind == DestinationKind::kPattern, *asked, now);
   }
 }
 

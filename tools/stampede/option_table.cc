@@ -102,6 +102,11 @@ void add_sessions(std::vector<Option>& table) {
                               &Options::destination_bytes_max, {1, 64_KiB}));
   table.push_back(count_option("max-destination-levels", sessions, "Levels of a destination",
                                &Options::destination_levels_max, {1, 1'024}));
+  table.push_back(size_option("max-selector-length", sessions, "Longest selector of a SUBSCRIBE",
+                              &Options::selector_bytes_max, {1, 64_KiB}));
+  table.push_back(size_option("max-selector-body", sessions,
+                              "Largest body that selectors look into",
+                              &Options::selector_body_bytes_max, {0, 64_MiB}));
   table.push_back(count_option("max-receipts-pending", sessions,
                                "Receipts of a connection that wait for another shard",
                                &Options::receipts_pending_max, {1, 1'000'000}));

@@ -71,6 +71,7 @@ std::string snapshot_line(core::ShardId shard, const net::ShardSnapshot& snapsho
                 {"mailbox_overflows", metrics.mailbox_overflows},
                 {"publishers_held_back", metrics.publishers_held_back},
                 {"errors_sent", metrics.errors_sent},
+                {"selector_bodies_parsed", metrics.selector_bodies_parsed},
                 {"queue_delivered", metrics.queue_delivered},
                 {"queue_redelivered", metrics.queue_redelivered},
                 {"queue_acknowledged", metrics.queue_acknowledged},
