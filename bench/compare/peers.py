@@ -55,6 +55,7 @@ class Server:
     path = ""
     debian_package = ""
     npm_package = ""
+    has_queues = False  # as stampede-bench queue wants them: STOMP with acknowledgements
 
     def command(self, port, directory, build):
         raise NotImplementedError
@@ -101,6 +102,7 @@ class Server:
 class Stampede(Server):
     name = "stampede"
     path = "/ws"
+    has_queues = True
 
     def command(self, port, directory, build):
         return [os.path.join(build, "stampede"), "--shards", "1", "--log-level", "warn",
@@ -164,6 +166,7 @@ class RabbitMq(Server):
     """web-stomp or stomp, no management plugin; one scheduler by its pinning to one CPU."""
 
     debian_package = "rabbitmq-server"
+    has_queues = True
 
     def __init__(self, transport):
         self.name = f"rabbitmq-{transport}"

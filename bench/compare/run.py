@@ -123,6 +123,8 @@ def measure(options, out):
             # Each round begins with another server, so that none always runs behind the same one.
             shift = round_number % len(options.servers)
             for server in options.servers[shift:] + options.servers[:shift]:
+                if scenario.command == "queue" and not peers.ALL[server].has_queues:
+                    continue
                 for attempt in range(1 + REPETITIONS_MAX):
                     run = run_once(options, peers.ALL[server], scenario, file_limit)
                     record = {**context, "scenario": name, "server": server, "round": round_number,

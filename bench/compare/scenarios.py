@@ -62,6 +62,8 @@ ALL = {scenario.name: scenario for scenario in [
              quick_subscribers=200),
     fan_out("S7a", "ping-pong: 1 publisher, 1 subscriber, window 1", {"subscribers": 1, "window": 1}),
     fan_out("S7b", "1 publisher, 1 subscriber, window 256", {"subscribers": 1, "window": 256}),
+    Scenario("Q4", "a queue: 1 publisher, 4 consumers, client-individual, prefetch 100, window 1,000", "queue",
+             {"subscribers": 4, "publishers": 1, "window": 1000, "ack": "client-individual", "prefetch": 100}),
     # The window is longer than most: one message a second is one sample of completion a second.
     fan_out("S20k", "20,000 subscribers (or what the limit of open files leaves), 1 message a second",
             {"subscribers": 20000, "rate": 1}, seconds=20, warm_up_seconds=3),

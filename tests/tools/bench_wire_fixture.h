@@ -142,9 +142,11 @@ class BenchWireTest : public testing::Test {
     write(*dialect, out);
     return read(out);
   }
-  ClientSaid subscribe(std::string_view ack = "auto") {
+  ClientSaid subscribe(std::string_view ack = "auto", uint32_t prefetch = 0) {
     return written([&](Dialect& dialect, std::string& out) {
-      dialect.append_subscribe(out, {.destination = "/topic/bench.3", .id = "sub-0", .ack = ack});
+      dialect.append_subscribe(
+          out,
+          {.destination = "/topic/bench.3", .id = "sub-0", .ack = ack, .prefetch = prefetch});
     });
   }
   ClientSaid publish(std::string_view body) {

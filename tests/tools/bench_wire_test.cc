@@ -148,6 +148,9 @@ TEST_F(BenchWireTest, WritesStompThatTheParserReads) {
                                                             {"ack", "client"},
                                                             {"receipt", "sub-0"}},
                                                 .body = ""}}));
+    const std::vector<tests::ParsedFrame> limited = stomp_frames(subscribe("client", 100).stream);
+    ASSERT_EQ(limited.size(), 1u);
+    EXPECT_EQ(limited[0].headers[3], (Headers::value_type{"prefetch-count", "100"}));
     const ClientSaid end = written([](Dialect& dialect, std::string& out) {
       dialect.append_ack(out, "a\\c1");
       dialect.append_disconnect(out);

@@ -31,6 +31,7 @@ struct BenchOptions {
   uint32_t burst = 1;
   bool has_uuid_ids = false;  // each subscription an id of its own instead of "sub-0"
   std::string ack = "auto";
+  uint32_t prefetch = 0;  // deliveries that may wait for an acknowledgement; 0: the broker decides
 
   double churn_rate = 100;  // connections a second that come, stay a while and go
   int64_t churn_stay_ms = 1000;

@@ -170,6 +170,11 @@ void add_scenarios(CLI::App& app, BenchOptions& options) {
   queue->add_option("--ack", options.ack, "how messages are acknowledged")
       ->check(CLI::IsMember({"auto", "client", "client-individual"}))
       ->capture_default_str();
+  queue
+      ->add_option(
+          "--prefetch", options.prefetch,
+          "deliveries to a consumer that may wait for ACK (prefetch-count); 0 asks for none")
+      ->capture_default_str();
   for (CLI::App* const command : {fan_out, echo, idle, churn, queue})
     add_run_flags(*command, options);
 }

@@ -63,7 +63,8 @@ void LoadClient::on_connected() {
   link_->dialect->append_subscribe(link_->out,
                                    {.destination = thread_.plan().destinations[plan_.destination],
                                     .id = id,
-                                    .ack = options.ack});
+                                    .ack = options.ack,
+                                    .prefetch = options.prefetch});
 }
 
 void LoadClient::on_subscribed() { become_ready(); }

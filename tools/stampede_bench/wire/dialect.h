@@ -11,8 +11,9 @@ namespace stampede::bench {
 // How a subscription is made.
 struct SubscribeRequest {
   std::string_view destination;
-  std::string_view id;   // unique on its connection
-  std::string_view ack;  // "auto", "client", "client-individual"; dialects without it ignore it
+  std::string_view id;    // unique on its connection
+  std::string_view ack;   // "auto", "client", "client-individual"; dialects without it ignore it
+  uint32_t prefetch = 0;  // deliveries that may wait for an acknowledgement; 0: not said
 };
 
 // What a peer said, one call per unit on the wire. Views hold until the call returns.

@@ -48,6 +48,7 @@ void StompDialect::append_subscribe(std::string& out, const SubscribeRequest& re
   append_header(out, "id", request.id);
   append_header(out, "destination", request.destination);
   append_header(out, "ack", request.ack);
+  if (request.prefetch > 0) append_header(out, "prefetch-count", std::to_string(request.prefetch));
   append_header(out, "receipt", request.id);
   end_without_body(out);
   end_message(out, begin);
