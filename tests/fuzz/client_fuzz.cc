@@ -16,6 +16,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "proto/base/check.h"
 #include "tests/support/shard_fixture.h"
@@ -23,6 +24,7 @@
 namespace {
 
 using stampede::core::Options;
+using stampede::core::QueueFullPolicy;
 using stampede::core::Transport;
 using stampede::proto::WsOpcode;
 using stampede::tests::Peer;
@@ -78,6 +80,36 @@ constexpr std::array<std::string_view, 20> kFrames = {
     "\n\n",
 };
 
+// The same for what is acknowledged. A '@' is replaced by what acknowledges one of the client's
+// last MESSAGEs.
+constexpr std::array<std::string_view, 24> kQueueFrames = {
+    "SUBSCRIBE\nid:$\ndestination:/queue/"
+    "a\nack:client-individual\nprefetch-count:2\nreceipt:q$\n\n",
+    "SUBSCRIBE\nid:$\ndestination:/queue/a\nack:client\nexclusive:true\n\n",
+    "SUBSCRIBE\nid:$\ndestination:/queue/b\nx-priority:$\n\n",
+    "SUBSCRIBE\nid:$\ndestination:/queue/a\nselector:n > $ OR body.n = 1\nno-local:true\n\n",
+    "SUBSCRIBE\nid:$\ndestination:/queue/a\nbrowser:true\n\n",
+    "SUBSCRIBE\ndestination:/queue/a\n\n",
+    "SUBSCRIBE\nid:$\ndestination:/topic/a\nack:client\nprefetch-count:3\n\n",
+    "SUBSCRIBE\nid:$\ndestination:/topic/*\nack:client-individual\ncredit:1,100\n\n",
+    "SUBSCRIBE\nid:$\ndestination:/topic/a\nselector:body.n BETWEEN 0 AND $\n\n",
+    "SUBSCRIBE\nid:$\ndestination:/queue/dlq.a\nack:client\n\n",
+    "SEND\ndestination:/queue/a\nn:$\nreceipt:r$\n\n{\"n\":$}",
+    "SEND\ndestination:/queue/a\nmessage-id:m$\nJMSXGroupID:g\n\nx",
+    "SEND\ndestination:/queue/b\nexpiration:900\npriority:$\n\nx",
+    "SEND\ndestination:/queue/b\nAMQ_SCHEDULED_DELAY:$00\n\nx",
+    "SEND\ndestination:/queue/b\ntransaction:t$\nreceipt:x$\n\nx",
+    "SEND\ndestination:/topic/a\ntransaction:t$\n\n{\"n\":$}",
+    "BEGIN\ntransaction:t$\n\n",
+    "COMMIT\ntransaction:t$\nreceipt:c$\n\n",
+    "ABORT\ntransaction:t$\n\n",
+    "ACK\n@\n\n",
+    "ACK\n@\nreceipt:a$\n\n",
+    "ACK\n@\ntransaction:t$\n\n",
+    "NACK\n@\n\n",
+    "NACK\n@\nrequeue:false\n\n",
+};
+
 Options options_for(unsigned choice) {
   Options options;
   options.mailbox_slots = 2;
@@ -86,6 +118,11 @@ Options options_for(unsigned choice) {
   options.subscriptions_max = 6;
   options.slow_consumer_bytes = 20'000;
   options.publisher_lead_bytes_max = 6'000;
+  options.queue_messages_max = 4;
+  options.queue_deliveries_max = 3;
+  options.transactions_max = 2;
+  options.transaction_steps_max = 3;
+  options.queue_full_policy = static_cast<QueueFullPolicy>(choice % 3);
   options.destinations_max = (choice & 1) != 0 ? 2 : 100;
   if ((choice & 2) != 0) options.send_bytes_max = 100;
   if ((choice & 4) != 0) options.dedup_window = 2;
@@ -108,7 +145,7 @@ enum Step : uint8_t {
   kReading,    // the client stops or goes on reading
   kRest,       // everything until nothing happens
   kOpenAgain,  // once released
-  kDrain,      // only with a second octet of 0xDD
+  kDrain,      // with a second octet of 0xDD; with another, one of kQueueFrames by that
 };
 
 class Clients {
@@ -182,13 +219,15 @@ class Clients {
         if (peer.is_released() && shards_.peers().size() < kConnectionsMax) open(which);
         break;
       case kDrain:
-        if (input.octet() == 0xDD) {
+        if (const uint8_t second = input.octet(); second == 0xDD) {
           for (stampede::core::ShardId id = 0; id < kShards; ++id)
             shards_.shard(id).begin_drain(shards_.now());
+        } else {
+          write_queue_frame(peer, second, how);
         }
         break;
     }
-    if (what <= kLargeSend && (choice_ & 0x80) == 0) {
+    if ((what <= kLargeSend || what == kDrain) && (choice_ & 0x80) == 0) {
       const bool even_if_paused = what == kOctets1 || what == kPayload1 || what == kFrame1;
       shards_.deliver(peer, even_if_paused);
     }
@@ -215,6 +254,7 @@ class Clients {
       shards_.shard(id).run_timers(shards_.now());
     shards_.run();
     const stampede::core::ShardTables tables = shards_.tables();
+    CHECK(tables.consumers == 0 && tables.unsettled == 0);
     CHECK(tables.clients == 0 && tables.subscriptions == 0 && tables.cursors == 0);
     CHECK(tables.groups == 0 && tables.topics == 0 && tables.log_bytes == 0);
     CHECK(tables.interested == 0 && tables.pattern_interests == 0 && tables.destinations == 0);
@@ -249,8 +289,30 @@ class Clients {
   }
 
   static void write(Peer& peer, uint8_t which, unsigned how) {
-    std::string frame(kFrames[(which & 31) % kFrames.size()]);
-    std::replace(frame.begin(), frame.end(), '$', static_cast<char>('0' + (which >> 5)));
+    write_frame(peer, std::string(kFrames[(which & 31) % kFrames.size()]), which >> 5, how);
+  }
+
+  static void write_queue_frame(Peer& peer, uint8_t which, unsigned how) {
+    std::string frame(kQueueFrames[(which & 31) % kQueueFrames.size()]);
+    if (const size_t at = frame.find('@'); at != frame.npos) {
+      frame.replace(at, 1, acknowledgement(peer, which >> 5));
+    }
+    write_frame(peer, std::move(frame), which >> 5, how);
+  }
+
+  // Of the last MESSAGE but so many.
+  static std::string acknowledgement(const Peer& peer, unsigned back) {
+    const auto& frames = peer.output.frames();
+    for (auto frame = frames.rbegin(); frame != frames.rend(); ++frame) {
+      if (frame->command != "MESSAGE" || back-- > 0) continue;
+      if (const auto ack = frame->header("ack")) return "id:" + std::string(*ack);
+      return "message-id:" + std::string(frame->header("message-id").value_or(""));
+    }
+    return "id:1-1";
+  }
+
+  static void write_frame(Peer& peer, std::string frame, unsigned digit, unsigned how) {
+    std::replace(frame.begin(), frame.end(), '$', static_cast<char>('0' + digit));
     frame += '\0';
     // Text must be UTF-8, so some go as binary.
     peer.to_broker +=
