@@ -11,7 +11,8 @@ import struct
 import time
 import unittest
 
-from broker import Broker, SLOWDOWN, seconds
+from broker import Broker, SLOWDOWN, seconds, wait_until
+from stomp_case import StompCase
 from wire import (BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Closed, TcpClient, WsClient, accept_of, dial, encode,
                   read_http_answer, unique, upgrade_request, ws_frame)
 
@@ -21,7 +22,7 @@ quick_beats = None
 
 def setUpModule():
     global broker, quick_beats
-    broker = Broker()
+    broker = StompCase.broker = Broker()
     quick_beats = Broker("--heart-beat", "300ms,300ms", "--heart-beat-min", "100ms")
 
 
@@ -32,33 +33,6 @@ def tearDownModule():
         quick_beats.stop()
 
 
-class StompCase(unittest.TestCase):
-    """The vocabulary of section A."""
-
-    transport = None
-
-    def dial(self, on=None):
-        client = self.transport(on or broker)
-        self.addCleanup(client.close)
-        return client
-
-    def session(self, version="1.2", on=None, **headers):
-        client = self.dial(on)
-        client.connect(version, **headers)
-        return client
-
-    def subscriber(self, destination, version="1.2", id="0"):
-        client = self.session(version)
-        client.subscribe(destination, id)
-        return client
-
-    def refused(self, octets, token, version="1.2", code=1002, receipt=None):
-        """A session of `version` sends the octets and is told `token`."""
-        client = self.session(version)
-        client.send(octets)
-        return client.expect_error(token, code, receipt)
-
-
 class StompOverTcp(StompCase):
     transport = TcpClient
 
@@ -66,7 +40,7 @@ class StompOverTcp(StompCase):
 
     def test_A1_1_frame_with_and_without_headers_and_body(self):
         client = self.dial()
-        client.send(b"CONNECT\n\n\0")  # A11.4 too: 1.0 clients send no header at all
+        client.send(b"CONNECT\n\n\0")
         client.expect("CONNECTED")
         to = unique()
         client.subscribe(to)
@@ -168,6 +142,16 @@ class StompOverTcp(StompCase):
         client.send(b"CONNECT\nlogin: guest\npasscode: guest\n\n\0")
         client.expect("CONNECTED")
 
+    def test_A1_10_one_space_behind_the_colon_is_dropped_in_1_0(self):
+        to = unique()
+        client = self.subscriber(to, "1.0")
+        client.send(b"SEND\ndestination: " + to.encode() +
+                    b"\nreceipt:  two spaces\nkey: value\ncontent-length: 2\n\nab\0")
+        frames = {frame.command: frame for frame in (client.frame(), client.frame())}
+        self.assertEqual(frames["RECEIPT"].raw, b"RECEIPT\nreceipt-id: two spaces\n\n\0")
+        self.assertIn(b"\nkey:value\n", frames["MESSAGE"].raw)
+        self.assertEqual(frames["MESSAGE"].body, b"ab")
+
     def test_A1_11_the_first_of_repeated_headers_counts(self):
         to, other = unique(), unique()
         client = self.subscriber(to)
@@ -180,10 +164,16 @@ class StompOverTcp(StompCase):
         self.assertEqual(receipt.get("receipt-id"), "first")
         self.assertEqual(message.get("subscription"), "0")
         self.assertEqual(message.all("destination"), [to])
-        self.assertEqual(message.get("foo"), "World")  # A1.12: the first, if there are more
+        self.assertEqual(message.get("foo"), "World")
         self.assertEqual(message.all("content-length"), ["3"])
         self.assertEqual(message.body, b"abc")
         client.fence()
+
+    def test_A1_12_repeated_user_headers_are_passed_on_in_order(self):
+        to = unique()
+        client = self.subscriber(to)
+        client.send(b"SEND\ndestination:" + to.encode() + b"\nfoo:World\nbar:1\nfoo:Hello\n\n\0")
+        self.assertIn(b"\nfoo:World\nbar:1\nfoo:Hello\n", client.expect_message().raw)
 
     def test_A1_13_multi_byte_names_and_values_survive(self):
         to = unique("/topic/żółw-日本-")
@@ -228,16 +218,13 @@ class StompOverTcp(StompCase):
         for version in ("1.1", "1.2"):
             with self.subTest(version=version):
                 self.refused(b"SUBSCRIBE\nid:0\ndestination:/topic/x\n\nbody\0", "malformed-frame", version)
+                self.refused(b"DISCONNECT\nreceipt:r\n\nbody\0", "malformed-frame", version, receipt="r")
         client = self.session("1.0")
         client.send(b"SUBSCRIBE\nid:0\ndestination:/topic/x\nreceipt:r\n\nbody\0")
         client.expect_receipt("r")
 
-    def test_A1_16_a_stray_nul_harms_nobody(self):
-        client = self.session()
-        client.send(b"\0" + encode("SEND", {"destination": "/topic/x", "receipt": "r"}))
-        frame = client.frame()
-        self.assertIn(frame.command, ("RECEIPT", "ERROR"))
-        self.session().fence()
+    def test_A1_16_a_stray_nul_is_malformed(self):
+        self.refused(b"\0" + encode("SEND", {"destination": "/topic/x", "receipt": "r"}), "malformed-frame")
 
     # -- A2 Header escaping
 
@@ -274,6 +261,14 @@ class StompOverTcp(StompCase):
         self.assertIn(b"\nk:x:y\\z\n", subscribers["1.0"].expect_message().raw)
         self.assertIn(b"\nk:x\\cy\\\\z\n", subscribers["1.1"].expect_message().raw)
         self.assertIn(b"\nk:x\\cy\\\\z\n", subscribers["1.2"].expect_message().raw)
+
+    def test_A2_4_what_a_1_0_client_writes_raw_is_escaped_for_others(self):
+        to = unique()
+        subscribers = {version: self.subscriber(to, version) for version in ("1.0", "1.1", "1.2")}
+        self.session("1.0").send(b"SEND\ndestination:" + to.encode() + b"\nk:x:y\\c\n\n\0")
+        self.assertIn(b"\nk:x:y\\c\n", subscribers["1.0"].expect_message().raw)
+        self.assertIn(b"\nk:x\\cy\\\\c\n", subscribers["1.1"].expect_message().raw)
+        self.assertIn(b"\nk:x\\cy\\\\c\n", subscribers["1.2"].expect_message().raw)
 
     def test_A2_5_connect_is_never_unescaped(self):
         client = self.dial()
@@ -364,6 +359,16 @@ class StompOverTcp(StompCase):
         client.publish(to, b"plain")
         self.assertEqual(client.expect_message(b"plain").get("content-length"), "5")
 
+    def test_A3_6_a_message_has_its_length_though_the_send_had_none(self):
+        to = unique()
+        client = self.subscriber(to)
+        for body in (b"text", b""):
+            client.publish(to, body)
+            message = client.expect_message(body)
+            self.assertEqual(message.raw, b"MESSAGE\nsubscription:0\nmessage-id:%s\ndestination:%s\n"
+                             b"content-length:%d\n\n%s\0"
+                             % (message.get("message-id").encode(), to.encode(), len(body), body))
+
     def test_A3_7_user_headers_and_content_type_pass(self):
         to = unique()
         client = self.subscriber(to)
@@ -443,6 +448,14 @@ class StompOverTcp(StompCase):
             self.assertRegex(connected.get("heart-beat"), r"^\d+,\d+$")
             self.assertEqual(connected.body, b"")
 
+    def test_A4_6_connected_of_1_0(self):
+        client = self.dial()
+        client.send(b"CONNECT\nlogin:me\npasscode:secret\n\n\0")
+        connected = client.expect("CONNECTED")
+        self.assertTrue(connected.get("session"))
+        self.assertEqual(connected.get("version"), "1.0")
+        self.assertEqual(connected.get("heart-beat"), "0,0")
+
     def test_A4_7_form_of_server(self):
         self.assertRegex(self.dial().connect().get("server"), r"^[^/ ]+(/[^ ]+)?( .*)?$")
 
@@ -456,6 +469,14 @@ class StompOverTcp(StompCase):
 
     def test_A4_9_any_login_is_accepted_without_an_access_file(self):
         self.session(login="anyone", passcode="anything")
+
+    def test_A4_9_a_refused_connection_is_told_why(self):
+        for headers, token in ((b"accept-version:3.0\n", "version-not-supported"),
+                               (b"accept-version:1.2\nheart-beat:x\n", "bad-heart-beat")):
+            with self.subTest(headers=headers):
+                client = self.dial()
+                client.send(b"CONNECT\nhost:localhost\n" + headers + b"\n\0")
+                client.expect_error(token)
 
     def test_A4_10_spaces_and_empty_items_in_accept_version(self):
         for offer in ("1.1, 1.2,", " 1.2", ",1.2", "1.0 , 1.2 "):
@@ -511,6 +532,18 @@ class StompOverTcp(StompCase):
             self.assertIsNone(client._next_frame())
         return time.monotonic() - start
 
+    def test_A5_2_the_longer_interval_counts_from_server_to_client(self):
+        client = self.session(on=quick_beats, heart_beat="0,1000")  # the server could every 300 ms
+        self.beat(client, 1.0 + 0.25 * SLOWDOWN)
+        self.assertGreater(self.beat(client, 1.0 + 0.25 * SLOWDOWN), 0.5)
+
+    def test_A5_2_the_longer_interval_counts_from_client_to_server(self):
+        client = self.session(on=quick_beats, heart_beat="100,0")  # the server wants every 300 ms only
+        for _ in range(3):
+            self.assertQuiet(client, 0.35)  # death is after twice the interval: 0.2 s would be over
+            client.send(b"\n")
+        client.fence()
+
     def test_A5_4_the_server_beats_in_time(self):
         client = self.session(on=quick_beats, heart_beat="0,500")
         for _ in range(4):
@@ -560,6 +593,20 @@ class StompOverTcp(StompCase):
         self.assertQuiet(client, 1.2)
         client.fence()
 
+    def test_A5_7_a_dead_client_is_closed_and_forgotten(self):
+        client = self.session(on=quick_beats, heart_beat="1000,0")
+        client.subscribe(unique())
+        wait_until(lambda: quick_beats.tables()["subscriptions"] == 1, "the subscription in the tables")
+        start = time.monotonic()
+        try:
+            self.assertIsNone(client.expect_end(timeout=10))  # no words: nobody is there to read them
+        except Closed:
+            pass
+        took = time.monotonic() - start
+        self.assertGreater(took, 1.0)
+        self.assertLess(took, 2.0 + seconds(1))
+        wait_until(lambda: quick_beats.tables()["subscriptions"] == 0, "nothing of it in the tables")
+
     def test_A5_8_malformed_heart_beat(self):
         for value in ("a,b", "1", "-1,0", "1,2,3", "1,", ",1", "1;2", "0x1,0", "1.5,0"):
             with self.subTest(value=value):
@@ -606,6 +653,10 @@ class StompOverTcp(StompCase):
     def test_A6_2_an_impossible_send(self):
         self.refused(b"SEND\ndestination:\nreceipt:r\n\nx\0", "bad-destination", receipt="r")
 
+    def test_A6_3_an_unknown_transaction(self):
+        self.refused(b"SEND\ndestination:/topic/x\ntransaction:never-begun\nreceipt:r\n\nx\0", "unknown-transaction",
+                     receipt="r")
+
     def test_A6_4_destination_comes_back_byte_for_byte(self):
         for to in (unique("/topic/a.b/c."), unique("topic.no.slash."), unique("/anything/else/"),
                    unique("/topic/with space and \\\\ \\c ")):
@@ -644,6 +695,9 @@ class StompOverTcp(StompCase):
         for version in ("1.1", "1.2"):
             self.refused(b"SUBSCRIBE\ndestination:/topic/x\nreceipt:r\n\n\0", "missing-id", version, receipt="r")
             self.refused(b"UNSUBSCRIBE\ndestination:/topic/x\nreceipt:r\n\n\0", "missing-id", version, receipt="r")
+        client = self.session("1.0")
+        client.send(b"SUBSCRIBE\ndestination:/topic/x\nreceipt:r\n\n\0")
+        client.expect_receipt("r")
 
     def test_A7_3_ids_belong_to_a_connection(self):
         to = unique()
@@ -751,6 +805,12 @@ class StompOverTcp(StompCase):
             sender.publish(to, b"x")
             client.expect_message(b"x")
 
+    def test_A9_8_subscribe_and_unsubscribe_ignore_a_transaction_header(self):
+        client = self.session()
+        client.send(b"SUBSCRIBE\nid:0\ndestination:/topic/x\ntransaction:t\nreceipt:s\n\n\0"
+                    b"UNSUBSCRIBE\nid:0\ntransaction:t\nreceipt:u\n\n\0")
+        self.answers(client, b"RECEIPT\nreceipt-id:s\n\n\0", b"RECEIPT\nreceipt-id:u\n\n\0")
+
     def test_patterns(self):
         base = unique("/topic/p")
         for pattern, hits, misses in (
@@ -804,8 +864,7 @@ class StompOverTcp(StompCase):
         to = unique()
         client = self.session()
         client.send_frame("SUBSCRIBE", {"id": "0", "destination": to, "receipt": "a"})
-        self.assertEqual([name for name, _ in client.expect_receipt("a").headers if name != "content-length"],
-                         ["receipt-id"])
+        self.answers(client, b"RECEIPT\nreceipt-id:a\n\n\0")
         client.send_frame("SEND", {"destination": unique(), "receipt": "b"})
         client.expect_receipt("b")
         client.send_frame("UNSUBSCRIBE", {"id": "0", "receipt": "c"})
@@ -924,6 +983,11 @@ class StompOverTcp(StompCase):
         client = self.session()
         client.send(b"SEND\ndestination:/topic/x\nreceipt:r\ncontent-length:1000000000\n\nx")  # no NUL follows
         client.expect_error("frame-too-large", 1009, receipt="r")
+
+    def test_A11_4_connect_without_any_header(self):
+        client = self.dial()
+        client.send(b"CONNECT\n\n\0")
+        self.assertEqual(client.expect("CONNECTED").get("version"), "1.0")
 
     # -- Duplicates
 

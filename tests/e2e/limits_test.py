@@ -64,6 +64,7 @@ class FrameLimits(unittest.TestCase):
         return client
 
     def test_frame_size(self):
+        """A11.1"""
         for with_length in (True, False):
             with self.subTest(with_length=with_length):
                 client = self.session()
@@ -83,6 +84,7 @@ class FrameLimits(unittest.TestCase):
         client.expect_error("frame-too-large", 1009)
 
     def test_declared_length_is_refused_when_the_header_ends(self):
+        """A11.1"""
         client = self.session()
         octets = send_of_size(FRAME + 1, True)
         client.send(octets[:octets.index(b"\n\n") + 2])
@@ -103,6 +105,7 @@ class FrameLimits(unittest.TestCase):
         return head + b"y" * (size - len(head) - 3) + b"\n\n\0"
 
     def test_frame_size_before_connect(self):
+        """A11.2"""
         octets = self.connect_of_size(FRAME_BEFORE_CONNECT)
         self.assertEqual(len(octets), FRAME_BEFORE_CONNECT)
         client = self.dial()
@@ -119,6 +122,7 @@ class FrameLimits(unittest.TestCase):
                       [(f"h{n}", "1") for n in range(count - 2)])
 
     def test_headers(self):
+        """A11.1"""
         client = self.session()
         client.send(self.send_of_headers(HEADERS))
         client.expect_receipt("r")
@@ -135,6 +139,7 @@ class FrameLimits(unittest.TestCase):
         return b"SEND\ndestination:/topic/x\nreceipt:r\nk:" + b"v" * (size - 2) + eol + b"\n\0"
 
     def test_header_line(self):
+        """A11.1"""
         for eol in (b"\n", b"\r\n"):
             client = self.session()
             client.send(self.send_of_line(HEADER_LINE, eol))
@@ -157,6 +162,7 @@ class FrameLimits(unittest.TestCase):
         return b"SEND\n" + lines + b"\n\0"
 
     def test_header_total(self):
+        """A11.1"""
         client = self.session()
         client.send(self.send_of_total(HEADER_TOTAL))
         client.expect_receipt("r")
@@ -265,6 +271,16 @@ class WebSocketLimits(unittest.TestCase):
         client.send_raw(message(WS_FRAGMENTS + 1))
         client.expect_error("frame-too-large", (1008, 1009))
 
+    def test_frame_size_before_connect_counts_over_messages(self):
+        """A11.2"""
+        client = WsClient(broker)
+        self.addCleanup(client.close)
+        octets = b"CONNECT\naccept-version:1.2\nhost:h\n" + (b"x:" + b"x" * 97 + b"\n") * 5
+        self.assertGreater(len(octets), FRAME_BEFORE_CONNECT)
+        for at in range(0, len(octets), 50):
+            client.send(octets[at:at + 50])
+        client.expect_error("frame-too-large", 1009)
+
     def test_http_head_size(self):
         def request(size):
             bare = upgrade_request(broker, extra=[("X-Pad", "")])
@@ -289,6 +305,32 @@ class WebSocketLimits(unittest.TestCase):
                 self.assertEqual(read_http_answer(sock).status, status)
 
 
+class LargeBodies(unittest.TestCase):
+    """What the test suites of other brokers and clients send, where the limit is raised for it."""
+
+    def test_a_body_of_16_mib(self):
+        """A11.3"""
+        body = bytes(range(256)) * (16 * 1024 * 4)
+        with Broker("--max-frame-size", "17M") as own:
+            for transport in (TcpClient, WsClient):
+                with self.subTest(transport=transport.transport), transport(own) as client:
+                    client.connect()
+                    client.subscribe("/topic/large")
+                    client.publish("/topic/large", body, content_length=len(body))
+                    self.assertTrue(client.expect_message(timeout=20).body == body)
+
+    def test_a_body_of_1_mib_as_text_and_as_binary(self):
+        """A11.3"""
+        with Broker("--max-frame-size", "1100K") as own:
+            for body in ("ż€".encode() * (1024 * 1024 // 5), b"\xff\0" * (512 * 1024)):
+                for transport in (TcpClient, WsClient):
+                    with self.subTest(transport=transport.transport, body=body[:4]), transport(own) as client:
+                        client.connect()
+                        client.subscribe("/topic/large")
+                        client.publish("/topic/large", body, content_length=len(body))
+                        self.assertTrue(client.expect_message(timeout=20).body == body)
+
+
 class Deadlines(unittest.TestCase):
     def test_http_timeout(self):
         with Broker("--http-timeout", "400ms") as own, dial(own.ws) as sock:
@@ -303,6 +345,7 @@ class Deadlines(unittest.TestCase):
             self.assertLess(took, 0.4 + seconds(1.5))
 
     def test_connect_timeout(self):
+        """A11.2"""
         with Broker("--connect-timeout", "400ms") as own:
             for transport in (TcpClient, WsClient):
                 for octets in (b"", b"\n", b"CONNECT\naccept-ver"):
@@ -459,7 +502,7 @@ class SlowConsumers(unittest.TestCase):
                 own.wait_for_empty_tables()
 
     def test_slow_consumer_after(self):
-        with Broker("--slow-consumer-after", "700ms", "--slow-consumer-bytes", "64M", "--send-buffer", "32768") as own:
+        with Broker("--slow-consumer-after", "700ms", "--send-buffer", "32768") as own:
             self.stalled(own, TcpClient)
             with TcpClient(own) as watcher:
                 watcher.connect()
