@@ -222,6 +222,10 @@ class StompOverTcp(StompCase):
         client = self.session("1.0")
         client.send(b"SUBSCRIBE\nid:0\ndestination:/topic/x\nreceipt:r\n\nbody\0")
         client.expect_receipt("r")
+        for version in (b"1.0", b"1.2"):  # no version holds yet when it is read
+            client = self.dial()
+            client.send(b"CONNECT\naccept-version:" + version + b"\n\nbody\0")
+            client.expect_error("malformed-frame")
 
     def test_A1_16_a_stray_nul_is_malformed(self):
         self.refused(b"\0" + encode("SEND", {"destination": "/topic/x", "receipt": "r"}), "malformed-frame")
