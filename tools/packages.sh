@@ -4,7 +4,9 @@ BUILD_PACKAGES=(
   g++ cmake ninja-build git pkg-config
   liburing-dev libsimdjson-dev libcli11-dev libspdlog-dev libfmt-dev libmimalloc-dev
   robin-map-dev libxxhash-dev libboost-dev libssl-dev)
-TEST_PACKAGES=(libgtest-dev libgmock-dev libwslay-dev libbenchmark-dev python3 python3-stomp python3-websocket)
+TEST_PACKAGES=(
+  libgtest-dev libgmock-dev libwslay-dev libbenchmark-dev
+  python3 python3-stomp python3-websocket ruby ruby-stomp perl libnet-stomp-perl)
 FUZZ_PACKAGES=(clang-19 libclang-rt-19-dev)
 
 # step TEXT: says in one line what comes next. On stderr: stdout is the broker's.
