@@ -28,7 +28,7 @@ bool is_passed_on(std::string_view name) {
     case 12:
       return name != "subscription";
     case 14:
-      return name != "content-length";
+      return name != "content-length" && name != "delivery-count";
     default:
       return true;
   }

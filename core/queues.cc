@@ -181,7 +181,7 @@ void Queues::publish_dead_letter(const Dead& dead, Millis now) {
       {"dead-letter-reason", to_string(dead.reason)},
       {"original-destination", origin},
       {"original-message-id", dead.message->message_id()},
-      {"delivery-count", deliveries},
+      {"original-delivery-count", deliveries},
   };
   dead.message->for_each_header([&](std::string_view name, std::string_view value) {
     headers.push_back({name, value});

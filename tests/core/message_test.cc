@@ -114,7 +114,8 @@ TEST(Message, KeepsBackWhatIsNotTheSubscribersBusiness) {
   const Headers headers = {{"destination", "/topic/a"}, {"receipt", "r"},
                            {"transaction", "t"},        {"message-id", "forged"},
                            {"subscription", "s"},       {"ack", "a"},
-                           {"redelivered", "true"},     {"content-length", "99"}};
+                           {"redelivered", "true"},     {"delivery-count", "7"},
+                           {"content-length", "99"}};
   for (const auto& kept : headers) {
     const std::string line = std::string(kept.name) + ":" + std::string(kept.value) + "\n";
     const std::string text = Owned(Headers{kept, {"b:", "slow"}}, "", "/topic/b").text();

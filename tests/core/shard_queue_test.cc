@@ -176,6 +176,8 @@ TEST_P(ShardQueue, SendsRejectedMessagesToTheDeadLetters) {
   EXPECT_EQ(dead.header("dead-letter-reason"), "rejected");
   EXPECT_EQ(dead.header("original-destination"), "/queue/a");
   EXPECT_EQ(dead.header("original-message-id"), "m1");
+  EXPECT_EQ(dead.header("original-delivery-count"), "1");
+  EXPECT_EQ(dead.header("delivery-count"), std::nullopt);  // it was not delivered yet
   EXPECT_EQ(dead.header("destination"), "/queue/dlq.a");
   EXPECT_EQ(dead.header("k"), "v");
 }
