@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <charconv>
 
+#include "core/destination_name.h"
 #include "proto/base/check.h"
+#include "proto/stomp_encoder.h"
 
 namespace stampede::core {
 
@@ -40,6 +42,15 @@ void AckWindow::settle(uint64_t tag) {
   if (first_ * 2 < entries_.size()) return;
   entries_.erase(entries_.begin(), entries_.begin() + static_cast<ptrdiff_t>(first_));
   first_ = 0;
+}
+
+uint64_t hash_message_id(std::string_view message_id, uint64_t seed) {
+  if (message_id.find_first_of("\r\n") == message_id.npos) return hash_text(message_id, seed);
+  // 1.1 writes a line feed as it is, 1.0 does not: one key serves both.
+  std::string shown(message_id);
+  std::ranges::replace_if(
+      shown, [](char octet) { return octet == '\r' || octet == '\n'; }, proto::kInexpressible);
+  return hash_text(shown, seed);
 }
 
 char* put_ack_id(char* at, const AckId& id) {

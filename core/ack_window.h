@@ -29,7 +29,7 @@ class AckWindow {
  public:
   AckWindow(AckMode mode, AckCredit credit) : mode_(mode), credit_(credit) {}
 
-  // `id_hash` is of the message-id, by which STOMP 1.0 and 1.1 acknowledge.
+  // `id_hash`: hash_message_id(), by which STOMP 1.0 and 1.1 acknowledge.
   void add(uint64_t tag, uint64_t id_hash, size_t bytes);
   // What may still be delivered.
   struct Room {
@@ -75,6 +75,10 @@ class AckWindow {
   size_t first_ = 0;  // entries before it are settled; they are removed many at a time
   size_t bytes_ = 0;
 };
+
+// What a message-id goes by in 1.0 and 1.1: a hash of it as those versions are shown it, or as they
+// repeat it in an ACK, which is the same (see proto::append_required_header).
+[[nodiscard]] uint64_t hash_message_id(std::string_view message_id, uint64_t seed);
 
 // The `ack` header of a MESSAGE: which delivery of which subscription. Letters, digits and a hyphen
 // only, as not every client escapes what it sends back.

@@ -176,8 +176,8 @@ size_t Message::append_headers(std::string& out, proto::StompVersion version) co
       proto::append_header(out, name, value, version);
       if (out.size() == before) ++left_out;
     };
-    add("message-id", message_id());
-    add("destination", destination());
+    proto::append_required_header(out, "message-id", message_id(), version);
+    proto::append_required_header(out, "destination", destination(), version);
     for_each_header(add);
   }
   out.append("content-length:").append(std::to_string(body_size_)).append("\n\n");

@@ -91,7 +91,7 @@ class Message {
 
   // Appends to `out` what a MESSAGE has between its `subscription` header and its body, the blank
   // line included, in the escaping of `version`. Gives how many headers had to be left out because
-  // that version cannot express them.
+  // that version cannot express them; message-id and destination never are.
   size_t append_headers(std::string& out, proto::StompVersion version) const;
 
   [[nodiscard]] size_t memory_bytes() const { return sizeof(Message) + text_bytes(); }

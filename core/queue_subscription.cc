@@ -4,7 +4,6 @@
 #include <array>
 #include <utility>
 
-#include "core/destination_name.h"
 #include "proto/base/check.h"
 #include "proto/stomp_encoder.h"
 #include "proto/utf8.h"
@@ -31,7 +30,7 @@ void QueueSubscription::hand_out(Message& message, uint64_t tag, uint32_t earlie
 
 bool QueueSubscription::take(std::string& frame, proto::StompVersion version, uint64_t seed) {
   frame = "MESSAGE\n";
-  if (options_.has_id) proto::append_header(frame, "subscription", options_.id, version);
+  if (options_.has_id) proto::append_echoed_header(frame, "subscription", options_.id, version);
   if (waiting_.empty()) {
     append_browse_end(frame, version);
     is_end_said_ = true;
@@ -42,7 +41,7 @@ bool QueueSubscription::take(std::string& frame, proto::StompVersion version, ui
   taken_ = next.tag;
   Message& message = *next.message;
   if (!is_auto()) {
-    acks_.add(next.tag, hash_text(message.message_id(), seed), message.body().size());
+    acks_.add(next.tag, hash_message_id(message.message_id(), seed), message.body().size());
     if (version == proto::StompVersion::k12) {
       std::array<char, kAckIdBytesMax> text;
       const size_t size =
@@ -67,7 +66,7 @@ bool QueueSubscription::take(std::string& frame, proto::StompVersion version, ui
 // As ActiveMQ ends a browse: a MESSAGE without content.
 void QueueSubscription::append_browse_end(std::string& frame, proto::StompVersion version) const {
   proto::append_header(frame, "message-id", "browse-end-" + std::to_string(number_), version);
-  proto::append_header(frame, "destination", options_.destination, version);
+  proto::append_echoed_header(frame, "destination", options_.destination, version);
   frame.append("browser:end\ncontent-length:0\n\n").push_back('\0');
 }
 

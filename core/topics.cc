@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "core/ack_window.h"
 #include "core/client.h"
 #include "core/destination_name.h"
 #include "proto/base/check.h"
@@ -18,7 +19,7 @@ namespace {
 
 std::string message_prefix(std::string_view id, bool has_id, proto::StompVersion version) {
   std::string prefix = "MESSAGE\n";
-  if (has_id) proto::append_header(prefix, "subscription", id, version);
+  if (has_id) proto::append_echoed_header(prefix, "subscription", id, version);
   return prefix;
 }
 
@@ -345,7 +346,7 @@ void Topics::append(Group& group, Message& message, size_t index) {
   if (!is_referenced) std::memcpy(at, body.data(), body.size());
   log.commit(copied_bytes);
   if (is_referenced) log.append_body(message);
-  if (group.is_acked) log.mark_frame(hash_text(message.message_id(), options_.boot_id));
+  if (group.is_acked) log.mark_frame(hash_message_id(message.message_id(), options_.boot_id));
 
   ++metrics_.messages_appended;
   note_lag(group);

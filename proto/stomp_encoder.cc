@@ -1,5 +1,6 @@
 #include "proto/stomp_encoder.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "proto/stomp_escape.h"
@@ -41,6 +42,36 @@ void append_header(std::string& out, std::string_view name, std::string_view val
   out.resize(line_start);
 }
 
+void append_required_header(std::string& out, std::string_view name, std::string_view value,
+                            StompVersion version) {
+  const size_t before = out.size();
+  append_header(out, name, value, version);
+  if (out.size() != before) return;
+  std::string text(value);
+  std::ranges::replace_if(
+      text,
+      [version](char octet) {
+        return octet == '\0' || (octet == '\r' && version != StompVersion::k12) ||
+               (octet == '\n' && version == StompVersion::k10);
+      },
+      kInexpressible);
+  append_header(out, name, text, version);
+}
+
+void append_echoed_header(std::string& out, std::string_view name, std::string_view value,
+                          StompVersion version) {
+  if (version == StompVersion::k12) return append_header(out, name, value, version);
+  out.append(name).push_back(':');
+  for (size_t from = 0, end = 0;; from = end + 1) {
+    end = std::min(value.find('\r', from), value.size());
+    // Nothing else could be read in this version that cannot be written in it.
+    (void)append_escaped(out, value.substr(from, end - from), version, HeaderPart::kValue);
+    if (end == value.size()) break;
+    out.push_back('\r');
+  }
+  out.push_back('\n');
+}
+
 void append_connected(std::string& out, const ConnectedFrame& frame) {
   out.append("CONNECTED\n");
   append_unescaped_header(out, "version", to_string(frame.version));
@@ -57,7 +88,7 @@ void append_connected(std::string& out, const ConnectedFrame& frame) {
 
 void append_receipt(std::string& out, std::string_view receipt_id, StompVersion version) {
   out.append("RECEIPT\n");
-  append_header(out, "receipt-id", receipt_id, version);
+  append_echoed_header(out, "receipt-id", receipt_id, version);
   end_headers(out);
   end_frame(out);
 }
@@ -69,7 +100,7 @@ void append_error(std::string& out, const ErrorFrame& frame, StompVersion versio
   if (!frame.supported_versions.empty()) {
     append_header(out, "version", frame.supported_versions, version);
   }
-  if (frame.has_receipt) append_header(out, "receipt-id", frame.receipt_id, version);
+  if (frame.has_receipt) append_echoed_header(out, "receipt-id", frame.receipt_id, version);
   // Always: the body may repeat a client's text, which may hold a NUL (STOMP 1.2, "Header
   // content-length").
   out.append("content-length:");

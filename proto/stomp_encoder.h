@@ -8,8 +8,7 @@
 namespace stampede::proto {
 
 // Each function appends one whole frame, its NUL included and no end of line behind it (clients
-// exist that want the next command right behind the NUL). Text that the version cannot express is
-// left out with its header (see append_escaped). Thread: any (no state).
+// exist that want the next command right behind the NUL). Thread: any (no state).
 
 struct ConnectedFrame {
   StompVersion version;
@@ -33,8 +32,20 @@ struct ErrorFrame {
 
 void append_error(std::string& out, const ErrorFrame& frame, StompVersion version);
 
-// Appends `name:value\n`, escaped for the version, or nothing if it cannot be expressed.
+// Appends `name:value\n`, escaped for the version, or nothing if it cannot be expressed (see
+// append_escaped).
 void append_header(std::string& out, std::string_view name, std::string_view value,
                    StompVersion version);
+
+// The same for a header that its frame cannot do without: what of the value cannot be expressed is
+// written as kInexpressible.
+inline constexpr char kInexpressible = '?';
+void append_required_header(std::string& out, std::string_view name, std::string_view value,
+                            StompVersion version);
+
+// The same for a value that the receiver itself wrote, in this version: it goes back as it came,
+// with carriage returns that 1.0 and 1.1 have no escape for.
+void append_echoed_header(std::string& out, std::string_view name, std::string_view value,
+                          StompVersion version);
 
 }  // namespace stampede::proto

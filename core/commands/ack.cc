@@ -3,7 +3,6 @@
 #include "core/ack_window.h"
 #include "core/commands/commands.h"
 #include "core/commands/frame_checks.h"
-#include "core/destination_name.h"
 #include "core/shard_state.h"
 
 namespace stampede::core {
@@ -16,8 +15,8 @@ Session::FoundDelivery find_delivery(Client& client, const proto::StompFrame& fr
                                      std::string_view name) {
   const Session& session = client.session();
   if (session.version() != proto::StompVersion::k12) {
-    return session.find_delivery_by_message_id(hash_text(name, client.shard().options().boot_id),
-                                               frame.header("subscription"));
+    return session.find_delivery_by_message_id(
+        hash_message_id(name, client.shard().options().boot_id), frame.header("subscription"));
   }
   const auto id = parse_ack_id(name);
   return id ? session.find_delivery(*id) : Session::FoundDelivery{};

@@ -108,6 +108,14 @@ TEST(AckId, ComesBackFromItsText) {
   EXPECT_EQ(ack_id({7, 36}), "7-10");
 }
 
+TEST(MessageIdHash, IsTheSameOfTheIdAndOfWhatAVersionMakesOfIt) {
+  for (const char* shown : {"m\r1\n", "m?1\n", "m?1?"}) {
+    EXPECT_EQ(hash_message_id(shown, 7), hash_message_id("m\r1\n", 7)) << shown;
+  }
+  EXPECT_NE(hash_message_id("m?1", 7), hash_message_id("m?1?", 7));
+  EXPECT_NE(hash_message_id("m1", 7), hash_message_id("m1", 8));
+}
+
 TEST(AckId, IsNotReadFromOtherText) {
   for (const char* text : {"", "7", "-", "7-", "-7", "7-10-", "x-1", "7 -1", "7-1 ", "+7-1",
                            "18446744073709551616-1", "1-zzzzzzzzzzzzzz"}) {

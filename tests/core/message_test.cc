@@ -164,6 +164,16 @@ TEST(Message, CountsEveryHeaderThatAVersionCannotExpress) {
   EXPECT_EQ(left_out, 3u);
 }
 
+TEST(Message, KeepsItsIdAndDestinationWhereTheyCannotBeExpressed) {
+  const Owned message({}, "", "/topic/a\rb\nc", "m\r1");
+  EXPECT_EQ(message.text(k12),
+            "message-id:m\\r1\ndestination:/topic/a\\rb\\nc\ncontent-length:0\n\n");
+  EXPECT_EQ(message.text(k11),
+            "message-id:m?1\ndestination:/topic/a?b\\nc\ncontent-length:0\n\n");
+  EXPECT_EQ(message.text(k10),
+            "message-id:m?1\ndestination:/topic/a?b?c\ncontent-length:0\n\n");
+}
+
 TEST(Message, AppendsBehindWhatIsThere) {
   const Owned message({});
   std::string out = "MESSAGE\nsubscription:1\n";

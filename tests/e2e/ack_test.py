@@ -472,6 +472,14 @@ class AckOverTcp(QueueCase):
                 self.lose(client)
                 self.assert_holds(name)
 
+    def test_A8_11_a_message_id_that_a_version_cannot_express(self):
+        for version in VERSIONS:
+            with self.subTest(version=version):
+                to = unique("/queue/q")
+                client = self.consumer(to, version=version)
+                self.session().publish(to, b"0", message_id="m\\r1\\n" + to)
+                self.ack(client, client.expect_message(b"0"))
+
     def test_A8_12_subscription_on_an_ack_of_1_2_is_ignored(self):
         name = self.queue(b"0", b"1")
         client = self.consumer(name)

@@ -296,6 +296,17 @@ class StompOverTcp(StompCase):
         self.assertNotIn(b"\r", message.raw)
         self.assertEqual(message.get("plain"), "3")
 
+    def test_A2_6_what_a_message_must_have_is_there_in_every_version(self):
+        base = unique("/topic/odd")
+        subscribers = {version: self.subscriber(base + ".*", version) for version in ("1.0", "1.1", "1.2")}
+        self.session().send(b"SEND\ndestination:" + base.encode() + b".a\\rb\\nc\nmessage-id:m\\r1\\n" + base.encode() +
+                            b"\n\nx\0")
+        for version, destination, message_id in (("1.0", b".a?b?c", b"m?1?"), ("1.1", b".a?b\\nc", b"m?1\\n"),
+                                                 ("1.2", b".a\\rb\\nc", b"m\\r1\\n")):
+            self.assertEqual(subscribers[version].expect_message(b"x").raw,
+                             b"MESSAGE\nsubscription:0\nmessage-id:" + message_id + base.encode() +
+                             b"\ndestination:" + base.encode() + destination + b"\ncontent-length:1\n\nx\0")
+
     def test_A2_7_escaping_applies_to_names(self):
         to = unique()
         client = self.subscriber(to)
@@ -731,6 +742,16 @@ class StompOverTcp(StompCase):
         self.assertEqual(with_id.expect_message(b"x").get("subscription"), "my-id")
         self.assertIsNone(without.expect_message(b"x").get("subscription"))
 
+    def test_A7_5_an_id_with_a_carriage_return(self):
+        for version, id in (("1.0", b"a\rb"), ("1.1", b"a\rb"), ("1.2", b"a\\rb")):
+            with self.subTest(version=version):
+                to = unique()
+                client = self.session(version)
+                client.send(b"SUBSCRIBE\nid:" + id + b"\ndestination:" + to.encode() + b"\nreceipt:s\n\n\0")
+                client.expect_receipt("s")
+                client.publish(to, b"x")
+                self.assertIn(b"\nsubscription:" + id + b"\n", client.expect_message(b"x").raw)
+
     def test_A7_6_two_subscriptions_get_a_copy_each(self):
         to = unique()
         client = self.subscriber(to, id="a")
@@ -902,6 +923,13 @@ class StompOverTcp(StompCase):
             with self.subTest(value=value[:20]):
                 client.send_frame("SEND", {"destination": "/topic/x", "receipt": value})
                 client.expect_receipt(value)
+
+    def test_A10_3_a_receipt_with_a_carriage_return(self):
+        for version, receipt in (("1.0", b"a\rb"), ("1.1", b"a\rb"), ("1.2", b"a\\rb")):
+            with self.subTest(version=version):
+                client = self.session(version)
+                client.send(b"SEND\ndestination:/topic/x\nreceipt:" + receipt + b"\n\n\0")
+                self.answers(client, b"RECEIPT\nreceipt-id:" + receipt + b"\n\n\0")
 
     def test_A10_4_error_instead_of_receipt(self):
         self.refused(b"SEND\nreceipt:wanted\n\n\0", "missing-destination", receipt="wanted")

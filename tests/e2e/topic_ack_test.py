@@ -255,6 +255,14 @@ class TopicAckOverTcp(QueueCase):
                 self.assertEqual(message.get("message-id"), message_id)
                 self.ack(client, message)
 
+    def test_A8_11_a_message_id_that_a_version_cannot_express_on_a_topic(self):
+        for version in VERSIONS:
+            with self.subTest(version=version):
+                to = unique()
+                client = self.consumer(to, version=version)
+                self.session().publish(to, b"0", message_id="m\\r1\\n" + to)
+                self.ack(client, client.expect_message(b"0"))
+
     def test_A8_12_subscription_on_an_ack_of_1_2_is_ignored_on_a_topic(self):
         client = self.topic(2)
         for message, subscription in zip(self.receive(client, b"0", b"1"), ("0", "nobody")):

@@ -164,10 +164,27 @@ TEST(StompEncoder, ReceiptRepeatsTheIdEscaped) {
             "RECEIPT\nreceipt-id:\n\n\0"sv);
 }
 
-TEST(StompEncoder, ReceiptWithoutAnExpressibleIdIsStillAFrame) {
+TEST(StompEncoder, ReceiptRepeatsACarriageReturnAsItCame) {
   std::string out;
-  append_receipt(out, "a\rb", StompVersion::k11);
-  EXPECT_EQ(out, "RECEIPT\n\n\0"sv);
+  append_receipt(out, "a\rb:\r", StompVersion::k10);
+  append_receipt(out, "a\rb:\r", StompVersion::k11);
+  append_receipt(out, "a\rb:\r", StompVersion::k12);
+  EXPECT_EQ(out,
+            "RECEIPT\nreceipt-id:a\rb:\r\n\n\0"
+            "RECEIPT\nreceipt-id:a\rb\\c\r\n\n\0"
+            "RECEIPT\nreceipt-id:a\\rb\\c\\r\n\n\0"sv);
+}
+
+TEST(StompEncoder, ReplacesInARequiredHeaderWhatCannotBeExpressed) {
+  const auto required = [](std::string_view value, StompVersion version) {
+    std::string out;
+    append_required_header(out, "message-id", value, version);
+    return out;
+  };
+  EXPECT_EQ(required("a\rb\nc:d\\", StompVersion::k10), "message-id:a?b?c:d\\\n");
+  EXPECT_EQ(required("a\rb\nc:d\\", StompVersion::k11), "message-id:a?b\\nc\\cd\\\\\n");
+  EXPECT_EQ(required("a\rb\nc:d\\", StompVersion::k12), "message-id:a\\rb\\nc\\cd\\\\\n");
+  EXPECT_EQ(required("plain", StompVersion::k10), "message-id:plain\n");
 }
 
 TEST(StompEncoder, ErrorHasTokenSentenceAndTrueLength) {
