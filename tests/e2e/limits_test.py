@@ -406,6 +406,97 @@ class Deadlines(unittest.TestCase):
             client.expect_message(b"second")
 
 
+class QueueLimits(unittest.TestCase):
+    def broker(self, *flags):
+        own = Broker(*flags)
+        self.addCleanup(own.stop)  # behind its clients
+        return own
+
+    def session(self, own):
+        client = TcpClient(own)
+        self.addCleanup(client.close)
+        client.connect()
+        return client
+
+    def consumer(self, own, name="/queue/q", **headers):
+        client = self.session(own)
+        client.send_frame("SUBSCRIBE", {"id": "0", "destination": name, "ack": "client-individual", **headers})
+        return client
+
+    def fill(self, own, *bodies):
+        client = self.session(own)
+        for body in bodies:
+            client.publish("/queue/q", body, receipt="sent")
+            client.expect_receipt("sent")
+        return client
+
+    def test_queue_messages(self):
+        own = self.broker("--max-queue-messages", "3")
+        sender = self.fill(own, b"0", b"1", b"2")
+        consumer = self.consumer(own)
+        messages = [consumer.expect_message(b"%d" % number) for number in range(3)]
+        sender.publish("/queue/other", b"x", receipt="other")  # another queue has room of its own
+        sender.expect_receipt("other")
+        sender.publish("/queue/q", b"3", receipt="r")  # those at a consumer count
+        error = sender.expect_error("queue-full", 1008, receipt="r")
+        self.assertIn(b"--max-queue-messages", error.body)
+        consumer.send_frame("ACK", {"id": messages[0].get("ack"), "receipt": "acked"})
+        consumer.expect_receipt("acked")
+        self.fill(own, b"3")
+        consumer.expect_message(b"3")
+
+    def test_queue_bytes(self):
+        own = self.broker("--max-queue-bytes", "10000")
+        sender = self.fill(own, b"x" * 4000, b"x" * 4000)  # their memory is a little more
+        sender.publish("/queue/q", b"x" * 2000, receipt="r")
+        error = sender.expect_error("queue-full", 1008, receipt="r")
+        self.assertIn(b"--max-queue-bytes", error.body)
+
+    def test_queue_full_drop_oldest(self):
+        own = self.broker("--max-queue-messages", "2", "--queue-full", "drop-oldest")
+        self.fill(own, b"0", b"1", b"2", b"3")
+        consumer = self.consumer(own)
+        for body in (b"2", b"3"):
+            consumer.expect_message(body)
+        consumer.fence()
+
+    def test_queue_full_dead_letter(self):
+        own = self.broker("--max-queue-messages", "2", "--queue-full", "dead-letter")
+        self.fill(own, b"0", b"1", b"2")
+        letter = self.consumer(own, "/queue/dlq.q").expect_message(b"0")
+        self.assertEqual(letter.get("dead-letter-reason"), "queue-full")
+        consumer = self.consumer(own)
+        for body in (b"1", b"2"):
+            consumer.expect_message(body)
+
+    def test_deliveries(self):
+        own = self.broker("--max-deliveries", "3")
+        self.fill(own, b"bad")
+        consumer = self.consumer(own)
+        for count in (None, "2", "3"):
+            message = consumer.expect_message(b"bad")
+            self.assertEqual(message.get("delivery-count"), count)
+            consumer.send_frame("NACK", {"id": message.get("ack")})
+        letter = self.consumer(own, "/queue/dlq.q").expect_message(b"bad")
+        self.assertEqual(letter.get("dead-letter-reason"), "delivery-limit")
+        self.assertEqual(letter.get("original-delivery-count"), "3")
+        consumer.fence()
+
+    def test_prefetch(self):
+        """Who asks for nothing has the default, who asks for much the most that there is."""
+        own = self.broker("--default-prefetch", "2", "--max-prefetch", "4")
+        for header, count in (({}, 2), ({"prefetch-count": "3"}, 3), ({"prefetch-count": "5"}, 4),
+                              ({"prefetch-count": "0"}, 4)):
+            with self.subTest(header=header):
+                name = unique("/queue/prefetch")
+                client = self.consumer(own, name, **header)
+                for number in range(count + 1):
+                    client.publish(name, b"%d" % number)
+                for number in range(count):
+                    client.expect_message(b"%d" % number)
+                self.consumer(own, name).expect_message(b"%d" % count)
+
+
 class Counts(unittest.TestCase):
     def test_connections(self):
         with Broker("--max-connections", "5", shards=1) as own:

@@ -116,6 +116,89 @@ for my $version (qw(1.0 1.1 1.2)) {
     };
 }
 
+# -- Queues.
+
+my $serial = 0;
+
+sub processed {
+    my ($client) = @_;
+    my $receipt = 'processed-' . $serial++;
+    $client->send({ destination => '/topic/fence', receipt => $receipt });
+    is receive($client, 'RECEIPT')->headers->{'receipt-id'}, $receipt, 'processed';
+}
+
+sub filled {
+    my ($name, @bodies) = @_;
+    my $client = connected();
+    ok $client->send_with_receipt({ destination => $name, body => $_ }), "$_ is in $name" for @bodies;
+    $client->disconnect;
+}
+
+# A consumer that comes now gets these bodies, and nothing else before what is sent then.
+sub holds {
+    my ($name, @bodies) = @_;
+    my $client = connected();
+    $client->subscribe({ destination => $name, id => 'sub' });
+    my @messages = map { receive($client, 'MESSAGE') } @bodies;
+    is join(',', map { $_->body } @messages), join(',', @bodies), "$name holds (@bodies)";
+    filled($name, 'the end');
+    is receive($client, 'MESSAGE')->body, 'the end', 'and nothing else';
+    $client->disconnect;
+    return @messages;
+}
+
+# What names a delivery, beside the message-id that it sends itself.
+sub named {
+    my ($version, $message) = @_;
+    return (frame => $message, id => $message->headers->{ack}) if $version eq '1.2';
+    return (frame => $message, subscription => 'sub') if $version eq '1.1';
+    return (frame => $message);
+}
+
+for my $version (qw(1.0 1.1 1.2)) {
+    my %headers = $version eq '1.0' ? () : ('accept-version' => $version, host => 'localhost');
+    subtest "$version: what is not acknowledged comes again" => sub {
+        my $name = unique('/queue/perl');
+        filled($name, qw(a b c));
+        my $client = connected(%headers);
+        $client->subscribe({ destination => $name, id => 'sub', ack => 'client' });
+        my @messages = map { receive($client, 'MESSAGE') } 1 .. 3;
+        $client->ack({ named($version, $messages[1]) });    # and the one before
+        processed($client);
+        $client->disconnect;
+        my ($message) = holds($name, 'c');
+        is $message->headers->{redelivered}, 'true', 'redelivered';
+        is $message->headers->{'delivery-count'}, 2, 'delivery-count';
+    };
+
+    subtest "$version: send_transactional, which waits for a receipt before it commits" => sub {
+        my $name = unique('/queue/perl');
+        my $client = connected(%headers);
+        ok $client->send_transactional({ destination => $name, body => $_ }), $_ for qw(a b);
+        processed($client);
+        $client->disconnect;
+        holds($name, qw(a b));
+    };
+
+    next if $version eq '1.0';
+    subtest "$version: nack" => sub {
+        my $name = unique('/queue/perl');
+        filled($name, 'a');
+        my $client = connected(%headers);
+        $client->subscribe({ destination => $name, id => 'sub', ack => 'client-individual' });
+        $client->nack({ named($version, receive($client, 'MESSAGE')) });
+        my $message = receive($client, 'MESSAGE');
+        is $message->headers->{'delivery-count'}, 2, 'it is back';
+        $client->nack({ named($version, $message), requeue => 'false' });
+        processed($client);
+        $client->disconnect;
+        holds($name);
+        (my $dead = $name) =~ s{/queue/}{/queue/dlq.};
+        my ($letter) = holds($dead, 'a');
+        is $letter->headers->{'original-destination'}, $name, 'a dead letter';
+    };
+}
+
 subtest 'unsubscribe by destination in 1.0' => sub {
     my $client = connected();
     my ($left, $right) = (unique(), unique());

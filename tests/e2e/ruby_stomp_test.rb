@@ -155,6 +155,112 @@ class ConnectionTest < Minitest::Test
     end
   end
 
+  # -- Queues.
+
+  def queue(count)
+    name = unique('/queue/ruby')
+    fill(name, *(0...count).map(&:to_s))
+    name
+  end
+
+  def fill(name, *bodies)
+    sender = connection
+    bodies.each do |body|
+      sender.publish(name, body, receipt: 'sent')
+      assert_receipt sender, 'sent'
+    end
+    sender.disconnect
+  end
+
+  # No receipt is asked for: messages that wait may come before it.
+  def consume(from, name, ack)
+    from.subscribe(name, from.protocol == '1.0' ? { ack: ack } : { id: 'queue', ack: ack })
+  end
+
+  # ACK or NACK, by what names a delivery in the version.
+  def settle(from, command, message, **headers)
+    headers[:subscription] = message.headers['subscription'] if from.protocol == '1.1'
+    from.public_send(command, message.headers[from.protocol == '1.2' ? 'ack' : 'message-id'], headers)
+  end
+
+  # Ends without DISCONNECT.
+  def lose(opened)
+    opened.send(:close_socket)
+  end
+
+  def assert_holds(name, *bodies)
+    opened = connection
+    consume(opened, name, 'auto')
+    messages = bodies.map { receive(opened, 'MESSAGE') }
+    assert_equal bodies, messages.map(&:body)
+    fill(name, 'the end')
+    assert_equal 'the end', receive(opened, 'MESSAGE').body
+    opened.disconnect
+    messages
+  end
+
+  VERSIONS.each do |version|
+    define_method("test_#{version}_what_is_not_acknowledged_comes_again") do
+      name = queue(4)
+      opened = connection(version)
+      consume(opened, name, 'client')
+      messages = (0..3).map { receive(opened, 'MESSAGE') }
+      settle(opened, :ack, messages[1], receipt: 'acked') # and the one before
+      assert_receipt opened, 'acked'
+      lose(opened)
+      assert_holds(name, '2', '3').each do |message|
+        assert_equal %w[true 2], message.headers.values_at('redelivered', 'delivery-count')
+      end
+    end
+
+    define_method("test_#{version}_a_transaction_takes_from_one_queue_and_puts_into_another") do
+      source = queue(1)
+      target = unique('/queue/ruby')
+      opened = connection(version)
+      consume(opened, source, 'client')
+      message = receive(opened, 'MESSAGE')
+      %i[abort commit].each do |way|
+        opened.begin('t')
+        opened.publish(target, way.to_s, transaction: 't')
+        settle(opened, :ack, message, transaction: 't')
+        opened.public_send(way, 't', receipt: 'ended')
+        assert_receipt opened, 'ended'
+      end
+      lose(opened)
+      assert_holds(source)
+      assert_holds(target, 'commit')
+    end
+  end
+
+  %w[1.1 1.2].each do |version|
+    define_method("test_#{version}_nack_brings_it_back_until_it_is_a_dead_letter") do
+      name = queue(1)
+      opened = connection(version)
+      consume(opened, name, 'client-individual')
+      settle(opened, :nack, receive(opened, 'MESSAGE'))
+      message = receive(opened, 'MESSAGE')
+      assert_equal %w[true 2], message.headers.values_at('redelivered', 'delivery-count')
+      settle(opened, :nack, message, requeue: 'false', receipt: 'rejected')
+      assert_receipt opened, 'rejected'
+      lose(opened)
+      assert_holds(name)
+      assert_equal name, assert_holds(name.sub('/queue/', '/queue/dlq.'), '0')[0].headers['original-destination']
+    end
+  end
+
+  def test_unreceive_sends_a_message_again_in_a_transaction
+    name = queue(1)
+    opened = connection('1.0')
+    consume(opened, name, 'client')
+    opened.unreceive(receive(opened, 'MESSAGE'), force_client_ack: true)
+    message = receive(opened, 'MESSAGE')
+    assert_equal ['0', '1'], [message.body, message.headers['retry_count']]
+    settle(opened, :ack, message, receipt: 'acked')
+    assert_receipt opened, 'acked'
+    lose(opened)
+    assert_holds(name)
+  end
+
   def test_crlf_line_ends_in_1_2
     opened = connection('1.2', usecrlf: true)
     to = unique
@@ -204,6 +310,22 @@ class ClientTest < Minitest::Test
       opened.publish(to, 'nobody') { |receipt| receipts << receipt }
       within { receipts.pop }
       assert messages.empty?
+    end
+  end
+
+  VERSIONS.each do |version|
+    define_method("test_#{version}_acknowledges_in_its_callbacks") do
+      name = unique('/queue/ruby')
+      opened = client(version)
+      messages = Queue.new
+      acknowledged = Queue.new
+      opened.subscribe(name, ack: 'client', 'prefetch-count': '1') do |message|
+        messages << message.body
+        opened.ack(message) { |receipt| acknowledged << receipt }
+      end
+      5.times { |number| opened.publish(name, number.to_s) }
+      assert_equal (0...5).map(&:to_s), (0...5).map { within { messages.pop } }
+      5.times { within { acknowledged.pop } }
     end
   end
 

@@ -195,6 +195,107 @@ test('disconnect waits for its receipt', async (t) => {
   assert.equal(client.errors.size, 0);
 });
 
+// -- Queues. Its ACK and NACK carry every header that any version knows.
+
+async function filled(t, count) {
+  const client = await connected(t);
+  const name = unique('/queue/stompit');
+  for (let number = 0; number < count; number += 1) await send(client, name, String(number));
+  return name;
+}
+
+function settle(client, command, message, headers = {}) {
+  return within(new Promise((resolve) => {
+    client[command](message, headers, { onReceipt: resolve });
+  }), `the receipt of ${command}`);
+}
+
+// What the queue holds for a consumer that comes now, and nothing more.
+async function assertHolds(t, name, texts) {
+  const client = await connected(t);
+  const messages = await subscribed(client, name);
+  const got = [];
+  for (const text of texts) got.push(await messages.take(`${text} of ${name}`));
+  await send(client, name, 'the end');
+  assert.equal((await messages.take('the end')).text, 'the end');
+  assert.deepEqual(got.map(({ text }) => text), texts);
+  client.destroy();
+  return got;
+}
+
+for (const version of VERSIONS) {
+  test(`${version}: what is not acknowledged comes again to another`, async (t) => {
+    const name = await filled(t, 3);
+    const client = await connected(t, { version });
+    const messages = await subscribed(client, name, { ack: 'client-individual' });
+    const got = [await messages.take(), await messages.take(), await messages.take()];
+    await settle(client, 'ack', got[1].message);
+    client.destroy();
+    for (const { headers } of await assertHolds(t, name, ['0', '2'])) {
+      assert.equal(headers.redelivered, 'true');
+      assert.equal(headers['delivery-count'], '2');
+    }
+  });
+
+  test(`${version}: an ACK in client mode covers what came before`, async (t) => {
+    const name = await filled(t, 3);
+    const client = await connected(t, { version });
+    const messages = await subscribed(client, name, { ack: 'client' });
+    await messages.take();
+    await settle(client, 'ack', (await messages.take()).message);
+    assert.equal((await messages.take()).text, '2');
+    client.destroy();
+    await assertHolds(t, name, ['2']);
+  });
+
+  test(`${version}: a transaction takes from one queue and puts into another`, async (t) => {
+    const [source, target] = [await filled(t, 1), unique('/queue/stompit')];
+    const client = await connected(t, { version });
+    const messages = await subscribed(client, source, { ack: 'client-individual' });
+    const { message } = await messages.take();
+    for (const way of ['abort', 'commit']) {
+      const transaction = client.begin();
+      transaction.send({ destination: target }).end(way);
+      await settle(client, 'ack', message, { transaction: transaction.id });
+      await within(new Promise((resolve) => transaction[way]({ onReceipt: resolve })), `the receipt of ${way}`);
+    }
+    client.destroy();
+    await assertHolds(t, source, []);
+    await assertHolds(t, target, ['commit']);
+  });
+}
+
+for (const version of ['1.1', '1.2']) {
+  test(`${version}: NACK brings the message back, until it is a dead letter`, async (t) => {
+    const name = await filled(t, 1);
+    const client = await connected(t, { version });
+    const messages = await subscribed(client, name, { ack: 'client-individual' });
+    let { headers, message } = await messages.take();
+    assert.equal(headers.redelivered, undefined);
+    client.nack(message);
+    ({ headers, message } = await messages.take('the message again'));
+    assert.deepEqual([headers.redelivered, headers['delivery-count']], ['true', '2']);
+    await settle(client, 'nack', message, { requeue: 'false' });
+    client.destroy();
+    await assertHolds(t, name, []);
+    const [letter] = await assertHolds(t, name.replace('/queue/', '/queue/dlq.'), ['0']);
+    assert.equal(letter.headers['original-destination'], name);
+  });
+}
+
+test('prefetch-count is how many come before an ACK', async (t) => {
+  const name = await filled(t, 4);
+  const client = await connected(t);
+  const messages = await subscribed(client, name, { ack: 'client-individual', 'prefetch-count': '2' });
+  const [first, second] = [await messages.take(), await messages.take()];
+  await processed(client);
+  assert.equal(messages.size, 0);
+  client.ack(second.message);
+  assert.equal((await messages.take()).text, '2');
+  client.ack(first.message);
+  assert.equal((await messages.take()).text, '3');
+});
+
 test('a channel finds another broker when its own dies', async (t) => {
   const own = await Broker.start();
   t.after(() => own.kill());

@@ -10,6 +10,7 @@ from stomp_case import QueueCase, StompCase
 from wire import TcpClient, WsClient, encode, unique
 
 limited = None
+full = None
 
 TRANSACTIONS = 2
 FRAMES = 3
@@ -17,10 +18,11 @@ BYTES = 4096
 
 
 def setUpModule():
-    global limited
+    global limited, full
     StompCase.broker = Broker()
     limited = Broker("--max-transactions", str(TRANSACTIONS), "--max-transaction-frames", str(FRAMES),
                      "--max-transaction-bytes", str(BYTES))
+    full = Broker("--max-queue-messages", "3")
 
 
 def tearDownModule():
@@ -28,6 +30,7 @@ def tearDownModule():
         StompCase.broker.stop()
     finally:
         limited.stop()
+        full.stop()
 
 
 class TransactionOverTcp(QueueCase):
@@ -123,6 +126,23 @@ class TransactionOverTcp(QueueCase):
         self.receive(subscribers[0], b"1", b"5", b"9")
         self.assert_holds(names[2], b"2", b"6", b"10")
         self.receive(subscribers[1], b"3", b"7", b"11")
+
+    def test_A9_4_a_commit_that_has_no_room_does_nothing_at_all(self):
+        name, other, to = unique("/queue/q"), unique("/queue/q"), unique()
+        subscriber, client = self.session(on=full), self.session(on=full)
+        subscriber.subscribe(to)
+        for body in (b"0", b"1"):
+            client.publish(name, body)
+        self.begin(client, "t")
+        for where, body in ((to, b"published"), (other, b"queued"), (name, b"2"), (name, b"3")):
+            client.publish(where, body, transaction="t")
+        client.send_frame("COMMIT", {"transaction": "t", "receipt": "r"})
+        client.expect_error("queue-full", 1008, receipt="r")
+        subscriber.publish(to, b"after")
+        subscriber.expect_message(b"after")
+        for where, bodies in ((name, (b"0", b"1", b"after")), (other, (b"after",))):
+            subscriber.publish(where, b"after")
+            self.receive(self.consumer(where, on=full), *bodies)
 
     def test_A9_4_abort_drops_them(self):
         name, to = unique("/queue/q"), unique()

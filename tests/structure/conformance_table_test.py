@@ -75,6 +75,11 @@ class ConformanceTable(unittest.TestCase):
         wrong = [f"{line}: {test}" for test, lines in self.tests.items() for line in lines if test not in in_row[line]]
         self.assertEqual(wrong, [])
 
+    def test_every_file_in_the_table_is_run(self):
+        with open(os.path.join(E2E, "CMakeLists.txt"), encoding="utf-8") as file:
+            run = set(re.findall(r"^stampede_add_e2e_test\((\S+) ", file.read(), re.MULTILINE))
+        self.assertEqual({file for _, _, cell in self.rows for file, _ in self.named_in(cell)} - run, set())
+
     def test_choices_are_about_lines_in_their_order(self):
         choices = CHOICE.findall(self.text)
         self.assertGreater(len(choices), 0)
