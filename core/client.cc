@@ -201,7 +201,7 @@ void Client::fail_slow(const ErrorKind& kind) {
 }
 
 void Client::fail_queue_full(uint32_t ticket) {
-  if (is_closing()) return;
+  // Even if it is closing because of another: its farewell waits for what it is owed.
   const std::optional<std::string> receipt = session_.cancel_reply(*this, ticket);
   fail(errors::kQueueFull,
        "the queue holds as much as --max-queue-messages and --max-queue-bytes allow",

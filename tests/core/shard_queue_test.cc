@@ -417,6 +417,17 @@ TEST_P(SmallQueue, RefusesWithoutAReceiptToo) {
   EXPECT_EQ(received(producer_), "ERROR queue-full, end");
 }
 
+TEST_P(SmallQueue, TellsTheClientOfTheFirstThatItRefused) {
+  put_range(1, 3);
+  for (const char* receipt : {"a", "b"}) {
+    ShardFixture::write(producer_,
+                        "SEND\ndestination:/queue/a\nreceipt:" + std::string(receipt) + "\n\nx");
+  }
+  shards_.run();
+  EXPECT_EQ(received(producer_), "ERROR queue-full, end");
+  EXPECT_EQ(shards_.last_frame(producer_).header("receipt-id"), "a");
+}
+
 TEST_P(SmallQueue, DoesNotRememberTheIdOfWhatItRefused) {
   put_range(1, 3);
   put("4", "message-id:again\n");
