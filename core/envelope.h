@@ -16,27 +16,30 @@ enum class EnvelopeKind : uint8_t {
   kPublish,          // home -> owner: message, and client and ticket if a RECEIPT waits for it
   kPublishReserved,  // as kPublish, to a queue that has reserved room for it
   kDeliver,          // owner -> home: message, numbered
-  kPublished,        // owner -> home: client and ticket: the message was numbered, or known already
-  kRefused,          // owner -> home: client and ticket: the queue is full, the message was dropped
-  kAddInterest,      // home -> owner: name, token
-  kRemoveInterest,   // home -> owner: name
-  kAddPattern,       // home -> every owner: name, token
-  kRemovePattern,    // home -> every owner: name
-  kInterestLive,     // owner -> home: token
-  kHoldBack,         // home of readers -> home of a publisher: client, that runs ahead of them
-  kConsume,          // home -> owner: client, name of a queue, consumer, token (its number), ticket
-  kConsuming,        // owner -> home: client, ticket: the consumer is there
-  kRelease,          // home -> owner: client, ticket (a consumer's number), token (first tag that
-                     // the client was never given)
-  kHandOut,      // owner -> home: client, ticket (number), message, token (tag), detail (earlier
-                 // deliveries)
-  kSettle,       // home -> owner: client, ticket (number), token (tag), detail (SettleDetail)
-  kBrowsed,      // owner -> home: client, ticket (number): the browser has seen everything
-  kReserve,      // home -> owner: reservation, token
-  kReserved,     // owner -> home: token, detail (1: all of it, 0: none, as a queue has no room)
-  kUnreserve,    // home -> owner: reservation, which is not needed after all
-  kIntakeEnded,  // home -> every owner: no kPublish, kAddInterest or kAddPattern follows
-  kOwnerEnded,   // owner -> every home: no kDeliver, kPublished or kInterestLive follows
+  kPublished,       // owner -> home: client and ticket: the message was numbered, or known already;
+                    // token (how many kCounted will follow, if they were asked for)
+  kCounted,         // home of readers or owner of a queue -> home of the sender: client, ticket,
+                    // token (subscriptions)
+  kRefused,         // owner -> home: client and ticket: the queue is full, the message was dropped
+  kAddInterest,     // home -> owner: name, token
+  kRemoveInterest,  // home -> owner: name
+  kAddPattern,      // home -> every owner: name, token
+  kRemovePattern,   // home -> every owner: name
+  kInterestLive,    // owner -> home: token
+  kHoldBack,        // home of readers -> home of a publisher: client, that runs ahead of them
+  kConsume,         // home -> owner: client, name of a queue, consumer, token (its number), ticket
+  kConsuming,       // owner -> home: client, ticket: the consumer is there
+  kRelease,         // home -> owner: client, ticket (a consumer's number), token (first tag that
+                    // the client was never given)
+  kHandOut,         // owner -> home: client, ticket (number), message, token (tag), detail (earlier
+                    // deliveries)
+  kSettle,          // home -> owner: client, ticket (number), token (tag), detail (SettleDetail)
+  kBrowsed,         // owner -> home: client, ticket (number): the browser has seen everything
+  kReserve,         // home -> owner: reservation, token
+  kReserved,        // owner -> home: token, detail (1: all of it, 0: none, as a queue has no room)
+  kUnreserve,       // home -> owner: reservation, which is not needed after all
+  kIntakeEnded,     // home -> every owner: no kPublish, kAddInterest or kAddPattern follows
+  kOwnerEnded,      // owner -> every home: no kDeliver, kPublished or kInterestLive follows
 };
 
 // Envelope::detail of kSettle.

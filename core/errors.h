@@ -46,6 +46,8 @@ inline constexpr ErrorKind kUnsupportedDestination{
     "unsupported-destination", CloseReason::kProtocolError, proto::WsStatusCode::kProtocolError};
 inline constexpr ErrorKind kUnsupportedHeader{"unsupported-header", CloseReason::kProtocolError,
                                               proto::WsStatusCode::kProtocolError};
+inline constexpr ErrorKind kMissingReceipt{"missing-receipt", CloseReason::kProtocolError,
+                                           proto::WsStatusCode::kProtocolError};
 inline constexpr ErrorKind kMissingTransaction{"missing-transaction", CloseReason::kProtocolError,
                                                proto::WsStatusCode::kProtocolError};
 inline constexpr ErrorKind kDuplicateTransaction{

@@ -29,6 +29,8 @@ bool is_passed_on(std::string_view name) {
       return name != "subscription";
     case 14:
       return name != "content-length" && name != "delivery-count";
+    case 19:
+      return name != "count-subscriptions";
     default:
       return true;
   }
@@ -81,6 +83,7 @@ Message* Message::create(const Content& content, uint64_t destination_hash) {
   auto* message = new (::operator new(sizeof(Message) + text_size)) Message;
   message->origin_ = content.origin;
   message->properties_ = content.properties;
+  message->count_ticket_ = content.count_ticket;
   message->destination_hash_ = destination_hash;
   message->destination_size_ = static_cast<uint32_t>(content.destination.size());
   message->client_id_size_ = static_cast<uint32_t>(content.message_id.size());

@@ -48,6 +48,7 @@ class Message {
     std::span<const uint8_t> body;
     MessageOrigin origin;  // who sent it
     MessageProperties properties = {};
+    uint32_t count_ticket = 0;  // the sender's RECEIPT that says how many subscriptions it was for
     // What who made the content knows of it already; false: create() looks.
     bool is_known_plain = false;  // destination, id, names and values are is_plain_header_text()
     bool is_known_utf8 = false;   // all of it is UTF-8
@@ -67,6 +68,8 @@ class Message {
   [[nodiscard]] const MessageOrigin& origin() const { return origin_; }
   [[nodiscard]] uint64_t destination_hash() const { return destination_hash_; }
   [[nodiscard]] uint64_t sequence() const { return sequence_; }
+  // 0: nobody wants to know how many subscriptions it is for.
+  [[nodiscard]] uint32_t count_ticket() const { return count_ticket_; }
   [[nodiscard]] const MessageProperties& properties() const { return properties_; }
   [[nodiscard]] std::string_view destination() const { return {text(), destination_size_}; }
   // The client's id, or the one that the owner made.
@@ -115,6 +118,7 @@ class Message {
   uint64_t sequence_ = 0;
   MessageOrigin origin_;
   MessageProperties properties_;
+  uint32_t count_ticket_ = 0;
   uint32_t client_id_size_ = 0;
   uint32_t headers_size_ = 0;
   uint32_t body_size_ = 0;

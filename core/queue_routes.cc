@@ -97,7 +97,11 @@ bool QueueRoutes::publish_owned(Message* message, bool is_reserved, Millis now) 
     message->drop_reference();
     return false;
   }
-  if (shard_.number(*message, now)) {
+  const bool is_new = shard_.number(*message, now);
+  if (message->count_ticket() != 0) {
+    shard_.report_count(*message, is_new ? queues_.consumers_of(name) : 0);
+  }
+  if (is_new) {
     queues_.publish(message, now);
   } else {
     message->drop_reference();

@@ -106,6 +106,11 @@ void Queues::unreserve(std::string_view name, size_t messages, size_t bytes) {
   found->second->queue.unreserve(messages, bytes);
 }
 
+size_t Queues::consumers_of(std::string_view name) const {
+  const auto found = table_.find(name);
+  return found == table_.end() ? 0 : found->second->queue.consumers();
+}
+
 // -- Consumers.
 
 void Queues::add_consumer(std::string_view name, const ConsumerKey& key, ConsumerRequest request,

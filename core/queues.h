@@ -54,6 +54,9 @@ class Queues : private QueueSink {
   void reserve(std::string_view name, size_t messages, size_t bytes, Millis now);
   void unreserve(std::string_view name, size_t messages, size_t bytes);
 
+  // How many there are, browsers included.
+  [[nodiscard]] size_t consumers_of(std::string_view name) const;
+
   // -- Consumers. A key that is not there is ignored: its connection may be gone.
   void add_consumer(std::string_view name, const ConsumerKey& key, ConsumerRequest request,
                     Millis now);

@@ -31,9 +31,8 @@ uint32_t ReplyQueue::add(std::string_view receipt_id, uint32_t parts) {
     waiting_->first_ticket = next_ticket_;
   }
   waiting_->texts.append(receipt_id);
-  waiting_->replies.push_back({.text_size = static_cast<uint32_t>(receipt_id.size()),
-                               .parts_left = parts,
-                               .is_cancelled = false});
+  waiting_->replies.push_back(
+      {.text_size = static_cast<uint32_t>(receipt_id.size()), .parts_left = parts});
   return kTicketMark | next_ticket_++;
 }
 
@@ -48,10 +47,26 @@ void ReplyQueue::complete(uint32_t ticket) {
   if (reply != nullptr && reply->parts_left > 0) --reply->parts_left;
 }
 
+void ReplyQueue::count_subscriptions(uint32_t ticket) {
+  if (Reply* const reply = find(ticket)) reply->subscriptions = 0;
+}
+
+void ReplyQueue::expect_reports(uint32_t ticket, uint32_t shards) {
+  if (Reply* const reply = find(ticket)) reply->reports_left += static_cast<int32_t>(shards);
+}
+
+void ReplyQueue::report(uint32_t ticket, uint64_t subscriptions) {
+  Reply* const reply = find(ticket);
+  if (reply == nullptr || !reply->subscriptions) return;
+  --reply->reports_left;
+  *reply->subscriptions += subscriptions;
+}
+
 std::optional<std::string> ReplyQueue::cancel(uint32_t ticket) {
   Reply* const cancelled = find(ticket);
   if (cancelled == nullptr) return std::nullopt;
   cancelled->parts_left = 0;
+  cancelled->reports_left = 0;
   cancelled->is_cancelled = true;
   size_t before = 0;
   for (const Reply* reply = waiting_->replies.data(); reply != cancelled; ++reply) {

@@ -22,12 +22,18 @@ class ReplyQueue {
   // Remembers a receipt that is due once complete() was called `parts` times; gives its ticket,
   // never 0.
   [[nodiscard]] uint32_t add(std::string_view receipt_id, uint32_t parts = 1);
+  // The reply says how many subscriptions its messages were for: it is due once these are counted
+  // too. Requires: just added.
+  void count_subscriptions(uint32_t ticket);
+  // So many shards will report() what they counted.
+  void expect_reports(uint32_t ticket, uint32_t shards);
+  void report(uint32_t ticket, uint64_t subscriptions);
   // A part of the ticket's work is done. Unknown tickets are ignored: the session may have ended
   // meanwhile.
   void complete(uint32_t ticket);
   // The ticket's work failed: it will not be emitted. Gives its text; nothing for unknown tickets.
   std::optional<std::string> cancel(uint32_t ticket);
-  // Calls emit(receipt_id) for each reply at the front that is done, and removes it.
+  // Calls emit(receipt_id, subscriptions) for each reply at the front that is done, and removes it.
   template <typename Emit>
   void release(Emit&& emit);
 
@@ -35,7 +41,11 @@ class ReplyQueue {
   struct Reply {
     uint32_t text_size;
     uint32_t parts_left;
-    bool is_cancelled;
+    int32_t reports_left = 0;  // below 0 while some came before it was known how many will
+    bool is_cancelled = false;
+    std::optional<uint64_t> subscriptions = std::nullopt;
+
+    [[nodiscard]] bool is_done() const { return parts_left == 0 && reports_left == 0; }
   };
   struct Waiting {
     std::vector<Reply> replies;
@@ -60,10 +70,11 @@ void ReplyQueue::release(Emit&& emit) {
   if (waiting_ == nullptr) return;
   size_t done = 0;
   size_t texts_done = 0;
-  for (; done < waiting_->replies.size() && waiting_->replies[done].parts_left == 0; ++done) {
+  for (; done < waiting_->replies.size() && waiting_->replies[done].is_done(); ++done) {
     const Reply& reply = waiting_->replies[done];
     if (!reply.is_cancelled) {
-      emit(std::string_view(waiting_->texts).substr(texts_done, reply.text_size));
+      emit(std::string_view(waiting_->texts).substr(texts_done, reply.text_size),
+           reply.subscriptions);
     }
     texts_done += reply.text_size;
   }

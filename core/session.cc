@@ -82,6 +82,15 @@ void Session::complete_reply(Client& client, uint32_t ticket) {
   release_replies(client);
 }
 
+void Session::expect_reports(uint32_t ticket, uint32_t shards) {
+  replies_.expect_reports(ticket, shards);
+}
+
+void Session::report(Client& client, uint32_t ticket, uint64_t subscriptions) {
+  replies_.report(ticket, subscriptions);
+  release_replies(client);
+}
+
 std::optional<std::string> Session::cancel_reply(Client& client, uint32_t ticket) {
   std::optional<std::string> receipt = replies_.cancel(ticket);
   release_replies(client);
@@ -90,9 +99,9 @@ std::optional<std::string> Session::cancel_reply(Client& client, uint32_t ticket
 
 void Session::release_replies(Client& client) {
   std::string& receipt = client.shard().frame_scratch;
-  replies_.release([&](std::string_view receipt_id) {
+  replies_.release([&](std::string_view receipt_id, std::optional<uint64_t> subscriptions) {
     receipt.clear();
-    proto::append_receipt(receipt, receipt_id, version_);
+    proto::append_receipt(receipt, receipt_id, version_, subscriptions);
     client.send_stomp(receipt);
   });
   client.settle_farewell();

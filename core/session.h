@@ -53,6 +53,10 @@ class Session {
   void complete_reply(Client& client, uint32_t ticket);
   [[nodiscard]] bool owes_replies() const { return !replies_.empty(); }
   [[nodiscard]] size_t replies_pending() const { return replies_.size(); }
+  // The RECEIPT says how many subscriptions the SEND was for: see ReplyQueue.
+  void count_subscriptions(uint32_t ticket) { replies_.count_subscriptions(ticket); }
+  void expect_reports(uint32_t ticket, uint32_t shards);
+  void report(Client& client, uint32_t ticket, uint64_t subscriptions);
   // The work failed, and its RECEIPT will not be sent; gives the receipt's text.
   std::optional<std::string> cancel_reply(Client& client, uint32_t ticket);
   void forget_replies() { replies_ = {}; }

@@ -135,16 +135,18 @@ void ShardState::route(Message* message, ClientRef sender, uint32_t ticket, bool
                  .ticket = ticket,
                  .client = sender,
                  .message = message});
-  } else if (publish_owned(message, is_reserved, now)) {
-    complete(sender, ticket);
+  } else if (const Published published = publish_owned(message, is_reserved, now);
+             published.is_taken) {
+    on_published(sender, ticket, published.reports);
   } else {
     refuse(sender, ticket);
   }
 }
 
-bool ShardState::publish_owned(Message* message, bool is_reserved, Millis now) {
+ShardState::Published ShardState::publish_owned(Message* message, bool is_reserved, Millis now) {
+  const bool is_counted = message->count_ticket() != 0;
   if (message->properties().is_for_queue) {
-    return queue_routes.publish_owned(message, is_reserved, now);
+    return {queue_routes.publish_owned(message, is_reserved, now), is_counted ? 1u : 0u};
   }
   const Owner::Verdict verdict = owner_.publish(*message, now);
   for (uint64_t left = verdict.interested & ~(uint64_t{1} << id_); left != 0; left &= left - 1) {
@@ -154,16 +156,43 @@ bool ShardState::publish_owned(Message* message, bool is_reserved, Millis now) {
   }
   if ((verdict.interested >> id_ & 1) != 0) deliver(*message, id_);
   message->drop_reference();
-  return true;
+  return {true, is_counted ? static_cast<uint32_t>(std::popcount(verdict.interested)) : 0u};
 }
 
 void ShardState::on_publish(const Envelope& envelope, Millis now) {
   const bool is_reserved = envelope.kind == EnvelopeKind::kPublishReserved;
-  const bool is_taken = publish_owned(envelope.message, is_reserved, now);
-  if (is_taken && envelope.ticket == 0) return;
-  post(envelope.from, {.kind = is_taken ? EnvelopeKind::kPublished : EnvelopeKind::kRefused,
-                       .ticket = envelope.ticket,
-                       .client = envelope.client});
+  const Published published = publish_owned(envelope.message, is_reserved, now);
+  if (published.is_taken && envelope.ticket == 0) return;
+  post(envelope.from,
+       {.kind = published.is_taken ? EnvelopeKind::kPublished : EnvelopeKind::kRefused,
+        .ticket = envelope.ticket,
+        .client = envelope.client,
+        .token = published.reports});
+}
+
+void ShardState::on_published(ClientRef ref, uint32_t ticket, uint32_t reports) {
+  if (ticket == 0) return;
+  Client* const client = find(ref);
+  if (client == nullptr) return;
+  if (reports > 0) client->session().expect_reports(ticket, reports);
+  client->session().complete_reply(*client, ticket);
+}
+
+void ShardState::report_count(const Message& message, uint64_t subscriptions) {
+  const MessageOrigin& origin = message.origin();
+  const uint32_t ticket = message.count_ticket();
+  if (origin.shard != id_) {
+    post(origin.shard, {.kind = EnvelopeKind::kCounted,
+                        .ticket = ticket,
+                        .client = origin.client,
+                        .token = subscriptions});
+  } else {
+    on_counted(origin.client, ticket, subscriptions);
+  }
+}
+
+void ShardState::on_counted(ClientRef ref, uint32_t ticket, uint64_t subscriptions) {
+  if (Client* client = find(ref)) client->session().report(*client, ticket, subscriptions);
 }
 
 bool ShardState::number(Message& message, Millis now) {
@@ -171,7 +200,8 @@ bool ShardState::number(Message& message, Millis now) {
 }
 
 void ShardState::deliver(Message& message, ShardId owner) {
-  topics.deliver(message, owner);
+  const uint64_t subscriptions = topics.deliver(message, owner);
+  if (message.count_ticket() != 0) report_count(message, subscriptions);
   if (!topics.take_overrun()) return;
   const MessageOrigin& origin = message.origin();
   if (origin.shard != id_) {
@@ -312,7 +342,10 @@ void ShardState::on_envelope(Envelope& envelope, Millis now) {
       envelope.message->drop_reference();
       break;
     case EnvelopeKind::kPublished:
-      complete(envelope.client, envelope.ticket);
+      on_published(envelope.client, envelope.ticket, static_cast<uint32_t>(envelope.token));
+      break;
+    case EnvelopeKind::kCounted:
+      on_counted(envelope.client, envelope.ticket, envelope.token);
       break;
     case EnvelopeKind::kRefused:
       refuse(envelope.client, envelope.ticket);

@@ -67,6 +67,9 @@ class ShardState {
   // On the owner: gives the message its sequence and id. False: it is a duplicate. Requires: a
   // queue's message, as nobody is told of it.
   [[nodiscard]] bool number(Message& message, Millis now);
+  // Tells the sender how many of this shard's subscriptions the message is for, or how many
+  // consumers its queue has. Requires: the message has a count_ticket().
+  void report_count(const Message& message, uint64_t subscriptions);
   // A part of the client's pending RECEIPT is done; the client may be gone.
   void complete(ClientRef client, uint32_t ticket);
   // A queue had no room for what the client sent. Fails it, unless it is gone.
@@ -134,7 +137,13 @@ class ShardState {
   void on_envelope(Envelope& envelope, Millis now);
   // On the owner: numbers the message and hands it to the shards with interest, or to its queue.
   // False: the queue has no room. Takes over the reference.
-  [[nodiscard]] bool publish_owned(Message* message, bool is_reserved, Millis now);
+  struct Published {
+    bool is_taken;
+    uint32_t reports;  // so many shards report how many subscriptions it was for
+  };
+  [[nodiscard]] Published publish_owned(Message* message, bool is_reserved, Millis now);
+  void on_published(ClientRef client, uint32_t ticket, uint32_t reports);
+  void on_counted(ClientRef client, uint32_t ticket, uint64_t subscriptions);
   void on_publish(const Envelope& envelope, Millis now);
   void on_interest_live(uint64_t token, ShardId owner);
   // Tells the others that this shard publishes nothing more, once that is so.

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,7 +22,9 @@ struct ConnectedFrame {
 
 // CONNECTED is never escaped. 1.0 sessions get `version:1.0` too, which is harmless.
 void append_connected(std::string& out, const ConnectedFrame& frame);
-void append_receipt(std::string& out, std::string_view receipt_id, StompVersion version);
+// With `subscriptions` it says for how many a SEND was.
+void append_receipt(std::string& out, std::string_view receipt_id, StompVersion version,
+                    std::optional<uint64_t> subscriptions = std::nullopt);
 
 struct ErrorFrame {
   std::string_view token;                    // the `message` header

@@ -30,6 +30,24 @@ bool has_bad_properties(Client& client, const proto::StompFrame& frame, bool is_
   return false;
 }
 
+// False: the frame wants its receipt to say what it cannot, and the client is failed.
+bool can_count_subscriptions(Client& client, const proto::StompFrame& frame,
+                             const Transaction* transaction) {
+  if (!frame.header("receipt")) {
+    client.fail(errors::kMissingReceipt,
+                "count-subscriptions is answered by the RECEIPT: the header receipt is missing",
+                &frame);
+    return false;
+  }
+  if (transaction != nullptr) {
+    client.fail(errors::kUnsupportedHeader,
+                "count-subscriptions is not for a SEND in a transaction, which nobody gets yet",
+                &frame);
+    return false;
+  }
+  return true;
+}
+
 // Puts the message into the transaction, or fails the client at a limit. Takes over the reference.
 void add_to_transaction(Client& client, const proto::StompFrame& frame, Transaction& transaction,
                         Message* message) {
@@ -65,20 +83,25 @@ void handle_send(Client& client, const proto::StompFrame& frame, Millis now) {
   }
   Transaction* transaction = nullptr;
   if (!find_transaction(client, frame, transaction)) return;
+  const bool is_counted = frame.header("count-subscriptions") == "true";
+  if (is_counted && !can_count_subscriptions(client, frame, transaction)) return;
   if (has_too_many_receipts(client, frame)) return;
   MessageProperties properties;
   if (has_bad_properties(client, frame, kind == DestinationKind::kQueue, properties, now)) return;
+  const uint32_t ticket = transaction == nullptr ? session.begin_reply(frame) : 0;
+  if (is_counted) session.count_subscriptions(ticket);
   Message* message = Message::create({.destination = *destination,
                                       .message_id = frame.header("message-id").value_or(""),
                                       .headers = frame.headers,
                                       .body = frame.body,
                                       .origin = {client.shard().id(), client.ref()},
                                       .properties = properties,
+                                      .count_ticket = is_counted ? ticket : 0,
                                       .is_known_plain = frame.is_plain,
                                       .is_known_utf8 = frame.is_known_utf8},
                                      hash_text(*destination, options.boot_id));
   if (transaction != nullptr) return add_to_transaction(client, frame, *transaction, message);
-  client.shard().publish(message, client, session.begin_reply(frame), now);
+  client.shard().publish(message, client, ticket, now);
 }
 
 }  // namespace stampede::core

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -14,8 +15,46 @@ using Ids = std::vector<std::string>;
 
 Ids release(ReplyQueue& queue) {
   Ids ids;
-  queue.release([&](std::string_view id) { ids.emplace_back(id); });
+  queue.release([&](std::string_view id, std::optional<uint64_t> subscriptions) {
+    ids.emplace_back(id);
+    if (subscriptions) ids.back() += "=" + std::to_string(*subscriptions);
+  });
   return ids;
+}
+
+TEST(ReplyQueue, IsDueAfterAllItsParts) {
+  ReplyQueue queue;
+  const uint32_t ticket = queue.add("r", 2);
+  queue.complete(ticket);
+  EXPECT_EQ(release(queue), Ids{});
+  queue.complete(ticket);
+  EXPECT_EQ(release(queue), Ids{"r"});
+}
+
+TEST(ReplyQueue, WaitsForTheReportsOfWhatItCounts) {
+  ReplyQueue queue;
+  const uint32_t ticket = queue.add("r");
+  queue.count_subscriptions(ticket);
+  queue.report(ticket, 3);  // before it is known how many come
+  EXPECT_EQ(release(queue), Ids{});
+  queue.expect_reports(ticket, 2);
+  queue.complete(ticket);
+  EXPECT_EQ(release(queue), Ids{});
+  queue.report(ticket, 4);
+  EXPECT_EQ(release(queue), Ids{"r=7"});
+}
+
+TEST(ReplyQueue, GivesBackTheTextOfWhatIsCancelledAndGoesOn) {
+  ReplyQueue queue;
+  (void)queue.add("first");
+  const uint32_t ticket = queue.add("second", 3);
+  const uint32_t last = queue.add("third");
+  EXPECT_EQ(queue.cancel(ticket), "second");
+  queue.complete(last);
+  EXPECT_EQ(release(queue), Ids{});
+  queue.complete(ticket - 1);
+  EXPECT_EQ(release(queue), (Ids{"first", "third"}));
+  EXPECT_EQ(queue.cancel(ticket), std::nullopt);
 }
 
 TEST(ReplyQueue, GivesARepliesTextOnceItsWorkIsDone) {
