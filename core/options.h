@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/keyed_hash.h"
 #include "core/shard_types.h"
 
 namespace stampede::core {
@@ -103,6 +104,7 @@ struct Options {
   Millis queue_idle_ms = 60'000;        // an empty queue without consumers is forgotten after it
   Millis wall_clock_offset_ms = 0;      // milliseconds since 1970 less the shards' clock
   uint64_t boot_id = 0;                 // random per process, part of every message-id
+  HashKey secret = {};  // random per process, told to nobody; keys names that must not be guessed
 };
 
 }  // namespace stampede::core

@@ -10,6 +10,7 @@
 #include "net/cpus.h"
 #include "net/node.h"
 #include "net/shard_thread.h"
+#include "proto/base/check.h"
 
 namespace stampede::net {
 namespace {
@@ -73,6 +74,13 @@ uint64_t random_boot_id() {
   return id;
 }
 
+core::HashKey random_secret() {
+  core::HashKey key = {};
+  // So few octets are never refused, nor given in part.
+  CHECK(getrandom(&key, sizeof(key), 0) == sizeof(key));
+  return key;
+}
+
 Result<std::vector<int>> choose_cpus(const ServerOptions& options, core::ShardId shards,
                                      unsigned cores) {
   const std::vector<int> usable = usable_cpus();
@@ -129,6 +137,7 @@ Result<std::unique_ptr<Server>> Server::start(ServerOptions options, core::Optio
                                   : std::max<uint64_t>(descriptors / 2, 1);
   }
   if (core_options.boot_id == 0) core_options.boot_id = random_boot_id();
+  if (core_options.secret == core::HashKey{}) core_options.secret = random_secret();
   core_options.wall_clock_offset_ms = to_millis(realtime_ns()) - to_millis(monotonic_ns());
 
   std::unique_ptr<Server> server(new Server);
