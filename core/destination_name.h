@@ -43,9 +43,9 @@ void split_levels(std::string_view name, DestinationLevels& levels);
 // Keyed per process, since destinations are chosen by strangers.
 [[nodiscard]] uint64_t hash_text(std::string_view text, uint64_t seed);
 
-[[nodiscard]] inline ShardId owner_shard(uint64_t destination_hash, ShardId shards) {
+[[nodiscard]] inline ShardId owner_shard(uint64_t route_hash, ShardId shards) {
   // The upper half: the tables use the lower one.
-  return static_cast<ShardId>((destination_hash >> 32) % shards);
+  return static_cast<ShardId>((route_hash >> 32) % shards);
 }
 
 }  // namespace stampede::core

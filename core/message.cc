@@ -69,7 +69,7 @@ char* put_count(char* at, size_t count) {
 
 }  // namespace
 
-Message* Message::create(const Content& content, uint64_t destination_hash) {
+Message* Message::create(const Content& content, uint64_t route_hash) {
   const bool plain = content.is_known_plain || is_plain_content(content);
   size_t headers_size = 0;
   for (const proto::StompHeader& header : content.headers) {
@@ -78,14 +78,15 @@ Message* Message::create(const Content& content, uint64_t destination_hash) {
         header.name.size() + header.value.size() + (plain ? kPlainOverhead : kCountedOverhead);
   }
   const size_t text_size = content.destination.size() + content.message_id.size() + headers_size +
-                           content.body.size() + 1;
+                           content.body.size() + 1 + content.route.size();
 
   auto* message = new (::operator new(sizeof(Message) + text_size)) Message;
   message->origin_ = content.origin;
   message->properties_ = content.properties;
   message->count_ticket_ = content.count_ticket;
-  message->destination_hash_ = destination_hash;
+  message->route_hash_ = route_hash;
   message->destination_size_ = static_cast<uint32_t>(content.destination.size());
+  message->route_size_ = static_cast<uint32_t>(content.route.size());
   message->client_id_size_ = static_cast<uint32_t>(content.message_id.size());
   message->headers_size_ = static_cast<uint32_t>(headers_size);
   message->body_size_ = static_cast<uint32_t>(content.body.size());
@@ -107,7 +108,8 @@ Message* Message::create(const Content& content, uint64_t destination_hash) {
     }
   }
   at = put(at, {reinterpret_cast<const char*>(content.body.data()), content.body.size()});
-  *at = '\0';
+  *at++ = '\0';
+  put(at, content.route);
   message->is_utf8_ = content.is_known_utf8 || message->has_utf8_text();
   return message;
 }

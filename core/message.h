@@ -31,7 +31,9 @@ struct MessageProperties {
   bool is_for_queue = false;   // the destination is a queue
 };
 
-// Message is published content: destination, headers and body of one SEND, in one allocation.
+// Message is published content: destination, headers and body of one SEND, in one allocation. Its
+// route is the name by which shards, tables and queues know where it goes; nearly always that is
+// the destination itself, and then it costs nothing.
 //
 // Owns:      its octets; the body is followed by a NUL, so that body and NUL can be sent as one
 // piece. Thread:    made on the sender's home shard, numbered on the owner shard (set_number,
@@ -42,8 +44,9 @@ struct MessageProperties {
 class Message {
  public:
   struct Content {
-    std::string_view destination;
-    std::string_view message_id;  // the client's own; empty if it gave none
+    std::string_view destination;  // what subscribers read
+    std::string_view route = {};   // empty: the destination
+    std::string_view message_id;   // the client's own; empty if it gave none
     std::span<const proto::StompHeader> headers;
     std::span<const uint8_t> body;
     MessageOrigin origin;  // who sent it
@@ -56,7 +59,7 @@ class Message {
 
   // Copies `content` but for the headers that are not the subscribers' business (receipt,
   // transaction and those that the broker makes itself). One reference is the caller's.
-  [[nodiscard]] static Message* create(const Content& content, uint64_t destination_hash);
+  [[nodiscard]] static Message* create(const Content& content, uint64_t route_hash);
 
   // relaxed is enough to add: whoever adds holds a reference already.
   void add_references(uint32_t count) { references_.fetch_add(count, std::memory_order_relaxed); }
@@ -66,12 +69,15 @@ class Message {
   void set_number(uint64_t sequence, std::string_view made_id);
 
   [[nodiscard]] const MessageOrigin& origin() const { return origin_; }
-  [[nodiscard]] uint64_t destination_hash() const { return destination_hash_; }
+  [[nodiscard]] uint64_t route_hash() const { return route_hash_; }
   [[nodiscard]] uint64_t sequence() const { return sequence_; }
   // 0: nobody wants to know how many subscriptions it is for.
   [[nodiscard]] uint32_t count_ticket() const { return count_ticket_; }
   [[nodiscard]] const MessageProperties& properties() const { return properties_; }
   [[nodiscard]] std::string_view destination() const { return {text(), destination_size_}; }
+  [[nodiscard]] std::string_view route() const {
+    return route_size_ == 0 ? destination() : std::string_view(route_text(), route_size_);
+  }
   // The client's id, or the one that the owner made.
   [[nodiscard]] std::string_view message_id() const;
   [[nodiscard]] std::string_view client_message_id() const {
@@ -106,17 +112,22 @@ class Message {
   static std::string_view take_counted(const char*& at);
   [[nodiscard]] const char* text() const { return reinterpret_cast<const char*>(this + 1); }
   [[nodiscard]] bool has_utf8_text() const;
+  [[nodiscard]] const char* route_text() const {
+    return headers() + headers_size_ + body_size_ + 1;
+  }
   [[nodiscard]] size_t text_bytes() const {
-    return size_t{destination_size_} + client_id_size_ + headers_size_ + body_size_ + 1;
+    return size_t{destination_size_} + client_id_size_ + headers_size_ + body_size_ + 1 +
+           route_size_;
   }
 
   static constexpr size_t kMadeIdBytesMax = 40;
 
   std::atomic<uint32_t> references_ = 1;
   uint32_t destination_size_ = 0;
-  uint64_t destination_hash_ = 0;
+  uint64_t route_hash_ = 0;
   uint64_t sequence_ = 0;
   MessageOrigin origin_;
+  uint32_t route_size_ = 0;  // 0: the destination is the route
   MessageProperties properties_;
   uint32_t count_ticket_ = 0;
   uint32_t client_id_size_ = 0;
@@ -128,8 +139,9 @@ class Message {
   // Otherwise headers_ are kept as pairs of counted strings and escaped for each version.
   bool is_plain_ = false;
   char made_id_[kMadeIdBytesMax] = {};
-  // Behind the object: destination, client id, headers, body, NUL.
+  // Behind the object: destination, client id, headers, body, NUL, route.
 };
+static_assert(sizeof(Message) <= 120);
 
 inline std::string_view Message::take_counted(const char*& at) {
   uint32_t size = 0;

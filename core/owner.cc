@@ -32,7 +32,7 @@ Owner::Owner(ShardId shard, const Options& options, ShardMetrics& metrics)
 Owner::~Owner() = default;
 
 Owner::Verdict Owner::publish(Message& message, Millis now) {
-  Destination& destination = find_or_make(message.destination(), message.destination_hash(), now);
+  Destination& destination = find_or_make(message.route(), message.route_hash(), now);
   touch(destination, now);
   if (is_known(destination, message, now)) {
     ++metrics_.messages_duplicate;

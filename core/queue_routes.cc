@@ -88,7 +88,7 @@ void QueueRoutes::tell_browse_end(ClientRef ref, uint32_t number) {
 // -- Owner side.
 
 bool QueueRoutes::publish_owned(Message* message, bool is_reserved, Millis now) {
-  const std::string_view name = message->destination();
+  const std::string_view name = message->route();
   const size_t bytes = message->memory_bytes();
   if (is_reserved) {
     queues_.unreserve(name, 1, bytes);
@@ -146,11 +146,11 @@ std::vector<std::pair<ShardId, Reservation>> QueueRoutes::room_needed(
   std::vector<std::pair<ShardId, Reservation>> needed;
   for (const TransactionStep& step : steps) {
     if (step.message == nullptr || !step.message->properties().is_for_queue) continue;
-    const ShardId owner = shard_.owner_of(step.message->destination_hash());
+    const ShardId owner = shard_.owner_of(step.message->route_hash());
     auto of_owner = std::ranges::find(needed, owner, &std::pair<ShardId, Reservation>::first);
     if (of_owner == needed.end()) of_owner = needed.insert(needed.end(), {owner, {}});
     std::vector<Reservation::Room>& rooms = of_owner->second.rooms;
-    const std::string_view queue = step.message->destination();
+    const std::string_view queue = step.message->route();
     auto room = std::ranges::find(rooms, queue, &Reservation::Room::queue);
     if (room == rooms.end()) room = rooms.insert(rooms.end(), {.queue = std::string(queue)});
     ++room->messages;

@@ -89,7 +89,7 @@ bool Queues::has_room(std::string_view name, size_t messages, size_t bytes, Mill
 }
 
 void Queues::publish(Message* message, Millis now) {
-  Entry& entry = find_or_make(message->destination());
+  Entry& entry = find_or_make(message->route());
   entry.queue.publish(message, now);
   end_change(entry, now);
 }
@@ -173,18 +173,18 @@ void Queues::publish_dead(Millis now) {
 }
 
 void Queues::publish_dead_letter(const Dead& dead, Millis now) {
-  const std::string_view origin = dead.message->destination();
+  const std::string_view route = dead.message->route();
   // What was only good until then is nobody's loss, and none comes twice to the dead.
-  if (dead.reason == DeadReason::kExpired || origin.starts_with(kDeadLetterPrefix)) {
+  if (dead.reason == DeadReason::kExpired || route.starts_with(kDeadLetterPrefix)) {
     ++metrics_.queue_dead_dropped;
     return;
   }
   const std::string destination =
-      std::string(kDeadLetterPrefix).append(origin.substr(kQueuePrefix.size()));
+      std::string(kDeadLetterPrefix).append(route.substr(kQueuePrefix.size()));
   const std::string deliveries = std::to_string(dead.deliveries);
   std::vector<proto::StompHeader> headers = {
       {"dead-letter-reason", to_string(dead.reason)},
-      {"original-destination", origin},
+      {"original-destination", dead.message->destination()},
       {"original-message-id", dead.message->message_id()},
       {"original-delivery-count", deliveries},
   };

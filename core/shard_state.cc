@@ -121,7 +121,7 @@ void ShardState::settle() {
 // -- Publishing.
 
 void ShardState::publish(Message* message, Client& client, uint32_t ticket, Millis now) {
-  const ShardId owner = owner_of(message->destination_hash());
+  const ShardId owner = owner_of(message->route_hash());
   route(message, client.ref(), ticket, false, now);
   if (is_pressed(owner)) hold_back(client, 0);
 }
@@ -129,7 +129,7 @@ void ShardState::publish(Message* message, Client& client, uint32_t ticket, Mill
 void ShardState::route(Message* message, ClientRef sender, uint32_t ticket, bool is_reserved,
                        Millis now) {
   ++metrics.messages_received;
-  const ShardId owner = owner_of(message->destination_hash());
+  const ShardId owner = owner_of(message->route_hash());
   if (owner != id_) {
     post(owner, {.kind = is_reserved ? EnvelopeKind::kPublishReserved : EnvelopeKind::kPublish,
                  .ticket = ticket,

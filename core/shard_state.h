@@ -61,8 +61,8 @@ class ShardState {
   void publish(Message* message, Client& client, uint32_t ticket, Millis now);
   // The same for a message whose sender may be gone. `is_reserved`: a queue keeps room for it.
   void route(Message* message, ClientRef sender, uint32_t ticket, bool is_reserved, Millis now);
-  [[nodiscard]] ShardId owner_of(uint64_t destination_hash) const {
-    return owner_shard(destination_hash, shard_count_);
+  [[nodiscard]] ShardId owner_of(uint64_t route_hash) const {
+    return owner_shard(route_hash, shard_count_);
   }
   // On the owner: gives the message its sequence and id. False: it is a duplicate. Requires: a
   // queue's message, as nobody is told of it.

@@ -207,10 +207,10 @@ uint64_t Topics::deliver(Message& message, ShardId owner) {
     subscriptions += gather(topic, message);
     if (topic.lagging > topic.live / 2) is_overrun_ = true;
   };
-  const auto found = exact_.find(message.destination(), message.destination_hash());
+  const auto found = exact_.find(message.route(), message.route_hash());
   if (found != exact_.end()) add_to(*found->second);
   if (patterns_.size() > 0) {
-    for (Topic* topic : matching_patterns(message.destination())) add_to(*topic);
+    for (Topic* topic : matching_patterns(message.route())) add_to(*topic);
   }
   selector_subject_.end();
   return subscriptions;

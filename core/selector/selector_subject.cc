@@ -6,12 +6,12 @@ namespace stampede::core {
 
 void SelectorSubject::begin(const Message& message) {
   if (message_ == &message && sequence_ == message.sequence() &&
-      destination_hash_ == message.destination_hash()) {
+      route_hash_ == message.route_hash()) {
     return;
   }
   message_ = &message;
   sequence_ = message.sequence();
-  destination_hash_ = message.destination_hash();
+  route_hash_ = message.route_hash();
   has_headers_ = false;
   has_body_ = false;
 }

@@ -39,7 +39,7 @@ class SelectorSubject {
   const size_t body_bytes_max_;
   const Message* message_ = nullptr;
   uint64_t sequence_ = 0;
-  uint64_t destination_hash_ = 0;
+  uint64_t route_hash_ = 0;
   bool has_headers_ = false;
   bool has_body_ = false;
   std::vector<proto::StompHeader> headers_;

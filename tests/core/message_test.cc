@@ -31,7 +31,7 @@ class Owned {
                                       .message_id = message_id,
                                       .headers = headers,
                                       .body = body,
-                                      .destination_hash = 42})) {
+                                      .route_hash = 42})) {
     message_->set_number(7, made_id);
   }
   ~Owned() { message_->drop_reference(); }
@@ -57,9 +57,8 @@ TEST(Message, GivesItsHeadersBackUnescapedInTheirOrder) {
   for (const Headers& headers : {plain, escaped}) {
     const Owned message(headers);
     std::vector<std::pair<std::string, std::string>> seen;
-    message->for_each_header([&](std::string_view name, std::string_view value) {
-      seen.emplace_back(name, value);
-    });
+    message->for_each_header(
+        [&](std::string_view name, std::string_view value) { seen.emplace_back(name, value); });
     ASSERT_EQ(seen.size(), 3u);
     EXPECT_EQ(seen[0].second, headers[0].value);
     EXPECT_EQ(seen[1].first, headers[2].name);
@@ -88,13 +87,38 @@ TEST(Message, HasTheGroupOfEitherDialect) {
 TEST(Message, KeepsWhatItWasMadeOf) {
   const Owned message({{"a", "b"}}, "body\0with NUL"sv, "/topic/x", "id-1", "made");
   EXPECT_EQ(message->destination(), "/topic/x");
-  EXPECT_EQ(message->destination_hash(), 42u);
+  EXPECT_EQ(message->route_hash(), 42u);
   EXPECT_EQ(message->sequence(), 7u);
   EXPECT_EQ(message->client_message_id(), "id-1");
   EXPECT_EQ(message->message_id(), "id-1");
   EXPECT_EQ(message->body().size(), 13u);
   EXPECT_EQ(message->body_and_nul().size(), 14u);
   EXPECT_EQ(message->body_and_nul().back(), 0);
+}
+
+TEST(Message, GoesByItsDestinationUnlessItHasAnotherRoute) {
+  const Owned message({{"a", "b"}}, "body");
+  EXPECT_EQ(message->route(), "/topic/a");
+  Message* routed = tests::make_message({.destination = "/shown",
+                                         .headers = Headers{{"a", "b"}},
+                                         .body = "body",
+                                         .route = "/hidden"});
+  EXPECT_EQ(routed->route(), "/hidden");
+  EXPECT_EQ(routed->destination(), "/shown");
+  EXPECT_EQ(routed->body_and_nul().size(), 5u);
+  EXPECT_EQ(routed->header("a"), "b");
+  EXPECT_GT(routed->memory_bytes(), message->memory_bytes());
+  routed->drop_reference();
+}
+
+TEST(Message, ShowsNothingOfItsRoute) {
+  Message* message = tests::make_message({.destination = "/shown", .route = "/hid\xff den"});
+  message->set_number(1, "m");
+  std::string text;
+  message->append_headers(text, k12);
+  EXPECT_EQ(text, "message-id:m\ndestination:/shown\ncontent-length:0\n\n");
+  EXPECT_TRUE(message->is_utf8());
+  message->drop_reference();
 }
 
 TEST(Message, GoesByTheOwnersIdIfTheClientGaveNone) {

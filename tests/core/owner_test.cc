@@ -30,7 +30,7 @@ class OwnerOf : public ::testing::Test {
                     Millis now = 0) {
     Message* message = tests::make_message({.destination = name,
                                             .message_id = client_id,
-                                            .destination_hash = hash_text(name, options_.boot_id)});
+                                            .route_hash = hash_text(name, options_.boot_id)});
     const Owner::Verdict verdict = owner.publish(*message, now);
     const Published published = {verdict.interested, verdict.is_duplicate, message->sequence(),
                                  std::string(message->message_id())};
@@ -63,6 +63,16 @@ TEST_F(OwnerOf, NumbersEachDestinationByItself) {
   EXPECT_EQ(metrics_.messages_published, 4u);
 }
 
+TEST_F(OwnerOf, GoesByTheRouteOfAMessage) {
+  owner().add_interest("/topic/a", 2, 0);
+  Message* message = tests::make_message({.destination = "/other/a",
+                                          .route = "/topic/a",
+                                          .route_hash = hash_text("/topic/a", options_.boot_id)});
+  EXPECT_EQ(owner().publish(*message, 0).interested, bit(2));
+  EXPECT_EQ(publish("/topic/a").sequence, 2u);
+  message->drop_reference();
+}
+
 TEST_F(OwnerOf, MakesIdsThatNeedNoEscapeAndNeverRepeat) {
   Owner other(4, options_, metrics_);
   std::set<std::string> ids;
@@ -82,8 +92,8 @@ TEST_F(OwnerOf, PutsTheBootIntoEveryId) {
   ++options.boot_id;
   ShardMetrics metrics;
   Owner other(3, options, metrics);
-  Message* message = tests::make_message(
-      {.destination = "d", .destination_hash = hash_text("d", options.boot_id)});
+  Message* message =
+      tests::make_message({.destination = "d", .route_hash = hash_text("d", options.boot_id)});
   (void)other.publish(*message, 0);
   EXPECT_NE(publish("d").id, message->message_id());
   message->drop_reference();

@@ -22,7 +22,7 @@ class SelectorMessage {
                                .message_id = message_id,
                                .headers = headers,
                                .body = body,
-                               .destination_hash = 42})) {
+                               .route_hash = 42})) {
     message_->set_number(7, "made-7");
   }
   ~SelectorMessage() { message_->drop_reference(); }
