@@ -46,6 +46,10 @@ WireVariant Client::wire_variant() const {
   return {.framing = framing(), .version = session_.version()};
 }
 
+DestinationSession Client::destination_session() const {
+  return {.home = shard_.id(), .client_id = id_, .user_name = session_.user_name()};
+}
+
 WireVariant::Framing Client::framing() const {
   if (transport_ == Transport::kTcp) return WireVariant::Framing::kTcp;
   return intake_.is_binary() ? WireVariant::Framing::kWebSocketBinary

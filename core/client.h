@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/destination_map.h"
 #include "core/errors.h"
 #include "core/fan_out_log.h"
 #include "core/intake.h"
@@ -126,6 +127,8 @@ class Client {
   [[nodiscard]] uint32_t handle() const { return handle_; }
   [[nodiscard]] Session& session() { return session_; }
   [[nodiscard]] ShardState& shard() { return shard_; }
+  // What destinations of its own are known by.
+  [[nodiscard]] DestinationSession destination_session() const;
   // How MESSAGEs are put on its wire.
   [[nodiscard]] WireVariant wire_variant() const;
 

@@ -10,12 +10,9 @@ namespace stampede::core {
 
 namespace {
 
-// Prefixes to which the brokers that people come from give a meaning other than publish/subscribe.
-// Taking them for topics would lose messages in silence.
-constexpr std::array<std::string_view, 9> kOtherPrefixes = {
-    "/temp-queue/", "/temp-topic/",        "/user/",
-    "/exchange/",   "/amq/queue/",         "/reply-queue/",
-    "/dsub/",       "/remote-temp-queue/", "/remote-temp-topic/",
+// Of routes that are no topic's.
+constexpr std::array<std::string_view, 5> kClosedPrefixes = {
+    "/queue/", "/user/", "/temp-queue/", "/temp-topic/", "/exchange/",
 };
 
 constexpr std::string_view kQueuePrefix = "/queue/";
@@ -42,14 +39,17 @@ void for_each_level(std::string_view name, Visit&& visit) {
 
 }  // namespace
 
-DestinationKind classify_destination(std::string_view name, DestinationUse use,
-                                     const Options& options) {
+DestinationKind check_limits(std::string_view name, const Options& options) {
   if (name.empty()) return DestinationKind::kEmpty;
   if (name.size() > options.destination_bytes_max) return DestinationKind::kTooLong;
   if (count_levels(name) > options.destination_levels_max) return DestinationKind::kTooManyLevels;
-  for (std::string_view prefix : kOtherPrefixes) {
-    if (name.starts_with(prefix)) return DestinationKind::kUnsupported;
-  }
+  return DestinationKind::kTopic;
+}
+
+DestinationKind classify_destination(std::string_view name, DestinationUse use,
+                                     const Options& options) {
+  const DestinationKind checked = check_limits(name, options);
+  if (checked != DestinationKind::kTopic) return checked;
   const bool is_queue = name.starts_with(kQueuePrefix);
   if (use == DestinationUse::kSend) {
     return is_queue ? DestinationKind::kQueue : DestinationKind::kTopic;
@@ -63,7 +63,19 @@ DestinationKind classify_destination(std::string_view name, DestinationUse use,
     }
   });
   if (!is_queue) return kind;
-  return kind == DestinationKind::kTopic ? DestinationKind::kQueue : DestinationKind::kQueuePattern;
+  return kind == DestinationKind::kTopic ? DestinationKind::kQueue : DestinationKind::kExactOnly;
+}
+
+bool has_pattern_level(std::string_view name) {
+  bool found = false;
+  for_each_level(
+      name, [&](std::string_view level, bool) { found |= is_any_level(level) || is_rest(level); });
+  return found;
+}
+
+bool is_open_to_patterns(std::string_view route) {
+  return std::ranges::none_of(kClosedPrefixes,
+                              [&](std::string_view prefix) { return route.starts_with(prefix); });
 }
 
 void split_levels(std::string_view name, DestinationLevels& levels) {

@@ -44,6 +44,8 @@ inline constexpr ErrorKind kBadDestination{"bad-destination", CloseReason::kProt
                                            proto::WsStatusCode::kProtocolError};
 inline constexpr ErrorKind kUnsupportedDestination{
     "unsupported-destination", CloseReason::kProtocolError, proto::WsStatusCode::kProtocolError};
+inline constexpr ErrorKind kAccessDenied{"access-denied", CloseReason::kProtocolError,
+                                         proto::WsStatusCode::kPolicyViolation};
 inline constexpr ErrorKind kUnsupportedHeader{"unsupported-header", CloseReason::kProtocolError,
                                               proto::WsStatusCode::kProtocolError};
 inline constexpr ErrorKind kMissingReceipt{"missing-receipt", CloseReason::kProtocolError,

@@ -45,6 +45,9 @@ struct Options {
   size_t subscription_id_bytes_max = 255;
   size_t destination_bytes_max = 255;
   size_t destination_levels_max = 16;
+  // Parts of `/topic/a,/queue/b`. Each is a message or subscription of its own, so one frame may
+  // cost so many times what it is.
+  size_t composite_destinations_max = 16;
   // Deliveries that wait for ACK, per subscription in a client mode: what who asks for no number
   // gets, which is more than clients acknowledge at a time, and the most that anybody gets.
   uint32_t prefetch_default = 1'000;

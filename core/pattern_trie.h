@@ -56,10 +56,11 @@ class PatternTrie {
     if (erase_below(root_, 0)) --size_;
   }
 
-  // Calls visit(Value&) once for each pattern that matches the name.
+  // Calls visit(Value&) once for each pattern that matches the name: none if it is not open to
+  // patterns.
   template <typename Visit>
   void match(std::string_view name, Visit&& visit) {
-    if (size_ == 0) return;
+    if (size_ == 0 || !is_open_to_patterns(name)) return;
     split_levels(name, levels_);
     match_below(root_, 0, visit);
   }

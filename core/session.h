@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -109,6 +110,9 @@ class Session {
 
   [[nodiscard]] proto::StompVersion version() const { return version_; }
   void set_version(proto::StompVersion version) { version_ = version; }
+  // `login` of CONNECT, empty if it gave none.
+  [[nodiscard]] std::string_view user_name() const { return user_name_; }
+  void set_user_name(std::string_view name) { user_name_ = name; }
 
   // Negotiated; 0: none.
   int64_t heart_beat_send_ms = 0;
@@ -128,6 +132,7 @@ class Session {
   std::unique_ptr<Subscription> subscriptions_;
   std::unique_ptr<Rare> rare_;
   ReplyQueue replies_;
+  std::string user_name_;
   uint32_t subscription_count_ = 0;
   proto::StompVersion version_ = proto::StompVersion::k12;
 };

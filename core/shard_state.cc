@@ -33,7 +33,8 @@ proto::WsLimits message_limits(const Options& options) {
 
 ShardState::ShardState(ShardId id, ShardId shard_count, const Options& options,
                        MailboxGrid& mailboxes, ShardObserver& observer)
-    : selector_subject(options.selector_body_bytes_max),
+    : destination_map(options),
+      selector_subject(options.selector_body_bytes_max),
       topics(id, options, metrics, ready, selector_subject),
       queue_routes(*this, options, metrics, timers, selector_subject),
       id_(id),

@@ -9,6 +9,7 @@
 #include <tsl/robin_map.h>
 
 #include "core/client.h"
+#include "core/destination_map.h"
 #include "core/envelope.h"
 #include "core/mailbox.h"
 #include "core/message.h"
@@ -112,6 +113,7 @@ class ShardState {
   TimerWheel timers;
   ReadyList ready;
   proto::WsContextPool websocket_contexts;
+  DestinationMap destination_map;
   std::string frame_scratch;  // where a frame is put together before it gets its framing; warm
   SelectorSubject selector_subject;
   Topics topics;

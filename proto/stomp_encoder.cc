@@ -77,6 +77,7 @@ void append_connected(std::string& out, const ConnectedFrame& frame) {
   append_unescaped_header(out, "version", to_string(frame.version));
   append_unescaped_header(out, "session", frame.session);
   append_unescaped_header(out, "server", frame.server);
+  if (!frame.user_name.empty()) append_unescaped_header(out, "user-name", frame.user_name);
   out.append("heart-beat:");
   append_decimal(out, frame.heart_beat_send_ms);
   out.push_back(',');

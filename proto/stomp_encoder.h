@@ -16,6 +16,7 @@ struct ConnectedFrame {
   StompVersion version;
   std::string_view session;
   std::string_view server;
+  std::string_view user_name = {};  // empty: no header; left out if it would forge a line
   int64_t heart_beat_send_ms;
   int64_t heart_beat_receive_ms;
 };

@@ -105,14 +105,15 @@ void handle_connect(Client& client, const proto::StompFrame& frame, Millis now) 
     session.heart_beat_send_ms = std::max(session.heart_beat_send_ms, options.heart_beat_ms_min);
   }
   session.heart_beat_receive_ms = negotiate(heart_beat->can_ms, receive_ms);
+  session.set_user_name(frame.header("login").value_or(""));
   client.on_connected(*version, now);
 
-  const std::string session_id =
-      std::to_string(client.shard().id()) + "-" + std::to_string(client.id());
+  const std::string session_id = client.destination_session().id();
   std::string connected;
   proto::append_connected(connected, {.version = *version,
                                       .session = session_id,
                                       .server = "stampede/" STAMPEDE_VERSION,
+                                      .user_name = session.user_name(),
                                       .heart_beat_send_ms = send_ms,
                                       .heart_beat_receive_ms = receive_ms});
   client.send_stomp(connected);

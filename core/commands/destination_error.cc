@@ -22,13 +22,36 @@ void fail_destination(Client& client, const proto::StompFrame& frame, Destinatio
       client.fail(errors::kBadDestination,
                   "the levels #, > and ** mean the rest and must be the last", &frame);
       return;
-    case DestinationKind::kQueuePattern:
+    case DestinationKind::kExactOnly:
       client.fail(errors::kBadDestination,
-                  "a queue is subscribed by its name: *, #, > and ** are for topics", &frame);
+                  "only topics are subscribed by pattern: a queue, and what is a user's or "
+                  "temporary, goes by its name, without the levels *, #, > and **",
+                  &frame);
+      return;
+    case DestinationKind::kNameMissing:
+      client.fail(errors::kBadDestination,
+                  "the destination ends where a name must be: /user/{name}/{destination}, "
+                  "/temp-queue/{name}, /exchange/amq.topic/{key}",
+                  &frame);
+      return;
+    case DestinationKind::kTooManyParts:
+      client.fail(errors::kBadDestination,
+                  "the destination has more parts than --max-composite-destinations allows",
+                  &frame);
+      return;
+    case DestinationKind::kUnknownExchange:
+      client.fail(errors::kUnsupportedDestination,
+                  "of exchanges this server has amq.topic, amq.direct and amq.fanout", &frame);
       return;
     case DestinationKind::kUnsupported:
       client.fail(errors::kUnsupportedDestination,
-                  "this server has topics and queues: no temporary, user or exchange destinations",
+                  "this server has no durable subscriptions as destinations, and calls other "
+                  "connections' temporary destinations /reply-queue/ and /reply-topic/",
+                  &frame);
+      return;
+    case DestinationKind::kForeign:
+      client.fail(errors::kAccessDenied,
+                  "the destination is another connection's: it can be sent to, not subscribed to",
                   &frame);
       return;
     case DestinationKind::kTopic:

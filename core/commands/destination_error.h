@@ -6,8 +6,7 @@
 
 namespace stampede::core {
 
-// Fails the client for a destination that is neither a topic nor a pattern, with a sentence that
-// says why.
+// Fails the client for a destination that is not served, with a sentence that says why.
 void fail_destination(Client& client, const proto::StompFrame& frame, DestinationKind kind);
 
 }  // namespace stampede::core

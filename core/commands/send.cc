@@ -2,7 +2,7 @@
 #include "core/commands/destination_error.h"
 #include "core/commands/frame_checks.h"
 #include "core/commands/message_properties.h"
-#include "core/destination_name.h"
+#include "core/destination_map.h"
 #include "core/shard_state.h"
 
 namespace stampede::core {
@@ -76,10 +76,12 @@ void handle_send(Client& client, const proto::StompFrame& frame, Millis now) {
     client.fail(errors::kMissingDestination, "SEND needs the header destination", &frame);
     return;
   }
-  const DestinationKind kind = classify_destination(*destination, DestinationUse::kSend, options);
-  if (kind != DestinationKind::kTopic && kind != DestinationKind::kQueue) {
-    fail_destination(client, frame, kind);
-    return;
+  const auto mapped = client.shard().destination_map.map(*destination, DestinationUse::kSend,
+                                                         client.destination_session());
+  if (!mapped) return fail_destination(client, frame, mapped.error());
+  const MappedDestination& to = mapped->front();
+  if (to.is_temporary || mapped->size() > 1) {
+    return fail_destination(client, frame, DestinationKind::kUnsupported);
   }
   Transaction* transaction = nullptr;
   if (!find_transaction(client, frame, transaction)) return;
@@ -87,10 +89,12 @@ void handle_send(Client& client, const proto::StompFrame& frame, Millis now) {
   if (is_counted && !can_count_subscriptions(client, frame, transaction)) return;
   if (has_too_many_receipts(client, frame)) return;
   MessageProperties properties;
-  if (has_bad_properties(client, frame, kind == DestinationKind::kQueue, properties, now)) return;
+  if (has_bad_properties(client, frame, to.kind == DestinationKind::kQueue, properties, now))
+    return;
   const uint32_t ticket = transaction == nullptr ? session.begin_reply(frame) : 0;
   if (is_counted) session.count_subscriptions(ticket);
-  Message* message = Message::create({.destination = *destination,
+  Message* message = Message::create({.destination = to.text,
+                                      .route = to.route_if_other(),
                                       .message_id = frame.header("message-id").value_or(""),
                                       .headers = frame.headers,
                                       .body = frame.body,
@@ -99,7 +103,7 @@ void handle_send(Client& client, const proto::StompFrame& frame, Millis now) {
                                       .count_ticket = is_counted ? ticket : 0,
                                       .is_known_plain = frame.is_plain,
                                       .is_known_utf8 = frame.is_known_utf8},
-                                     hash_text(*destination, options.boot_id));
+                                     hash_text(to.route, options.boot_id));
   if (transaction != nullptr) return add_to_transaction(client, frame, *transaction, message);
   client.shard().publish(message, client, ticket, now);
 }

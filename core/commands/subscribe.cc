@@ -6,26 +6,19 @@
 #include "core/commands/consumer_options.h"
 #include "core/commands/destination_error.h"
 #include "core/commands/frame_checks.h"
-#include "core/destination_name.h"
+#include "core/destination_map.h"
 #include "core/shard_state.h"
 
 namespace stampede::core {
 
 namespace {
 
-bool is_subscribable(DestinationKind kind) {
-  return kind == DestinationKind::kTopic || kind == DestinationKind::kPattern ||
-         kind == DestinationKind::kQueue;
-}
-
 // Says what is wrong with the frame, by failing the client; false if nothing is.
-bool is_refused(Client& client, const proto::StompFrame& frame, DestinationKind kind) {
+bool is_refused(Client& client, const proto::StompFrame& frame) {
   const Options& options = client.shard().options();
   const Session& session = client.session();
   const auto id = frame.header("id");
-  if (!is_subscribable(kind)) {
-    fail_destination(client, frame, kind);
-  } else if (!id && session.version() != proto::StompVersion::k10) {
+  if (!id && session.version() != proto::StompVersion::k10) {
     client.fail(errors::kMissingId, "SUBSCRIBE needs the header id", &frame);
   } else if (id && id->size() > options.subscription_id_bytes_max) {
     client.fail(errors::kHeaderTooLong, "the id is longer than --max-subscription-id-length allows",
@@ -70,7 +63,7 @@ std::optional<SubscribeOptions> read_subscribe_options(Client& client,
   return result;
 }
 
-void subscribe_topic(Client& client, const proto::StompFrame& frame, bool is_pattern,
+void subscribe_topic(Client& client, const proto::StompFrame& frame, const MappedDestination& to,
                      const SubscribeOptions& options, Millis now) {
   ShardState& shard = client.shard();
   const std::string_view destination = *frame.header("destination");
@@ -86,7 +79,8 @@ void subscribe_topic(Client& client, const proto::StompFrame& frame, bool is_pat
     kind.is_no_local = true;
     kind.subscriber = client.ref();
   }
-  Group& group = shard.topics.find_or_make(destination, is_pattern, kind, options.selector);
+  Group& group = shard.topics.find_or_make(to.route, to.kind == DestinationKind::kPattern, kind,
+                                           options.selector);
   auto subscription = std::make_unique<Subscription>();
   subscription->client = &client;
   if (is_acked) subscription->acks = std::make_unique<AckWindow>(ack.mode, ack.credit);
@@ -97,7 +91,7 @@ void subscribe_topic(Client& client, const proto::StompFrame& frame, bool is_pat
   shard.announce(group.topic, client, ticket, now);
 }
 
-void subscribe_queue(Client& client, const proto::StompFrame& frame,
+void subscribe_queue(Client& client, const proto::StompFrame& frame, const MappedDestination& to,
                      const SubscribeOptions& options, Millis now) {
   ShardState& shard = client.shard();
   const AckOptions& ack = options.ack;
@@ -110,7 +104,7 @@ void subscribe_queue(Client& client, const proto::StompFrame& frame,
   QueueSubscriptions& queues = client.session().make_queue_subscriptions();
   const uint32_t number = queues.make_number();
   const uint64_t seed = shard.options().boot_id;
-  const ShardId owner = shard.owner_of(hash_text(destination, seed));
+  const ShardId owner = shard.owner_of(hash_text(to.route, seed));
   // Numbers are not used again, so neither are tokens.
   const uint64_t ack_token = hash_text(id.value_or(destination), seed + number);
   const QueueSubscription& subscription = queues.add(std::make_unique<QueueSubscription>(
@@ -122,7 +116,7 @@ void subscribe_queue(Client& client, const proto::StompFrame& frame,
                                  .credit = ack.credit,
                                  .says_browse_end = frame.header("browser-end") != "false"}));
   const uint32_t ticket = client.session().begin_reply(frame);
-  shard.queue_routes.consume(client, subscription, destination,
+  shard.queue_routes.consume(client, subscription, to.route,
                              {.options = std::move(*consumer), .selector = options.selector},
                              ticket, now);
 }
@@ -130,21 +124,25 @@ void subscribe_queue(Client& client, const proto::StompFrame& frame,
 }  // namespace
 
 void handle_subscribe(Client& client, const proto::StompFrame& frame, Millis now) {
-  const Options& options = client.shard().options();
   const auto destination = frame.header("destination");
   if (!destination) {
     client.fail(errors::kMissingDestination, "SUBSCRIBE needs the header destination", &frame);
     return;
   }
-  const DestinationKind kind =
-      classify_destination(*destination, DestinationUse::kSubscribe, options);
-  if (is_refused(client, frame, kind)) return;
+  const auto mapped = client.shard().destination_map.map(*destination, DestinationUse::kSubscribe,
+                                                         client.destination_session());
+  if (!mapped) return fail_destination(client, frame, mapped.error());
+  const MappedDestination& to = mapped->front();
+  if (to.is_temporary || mapped->size() > 1) {
+    return fail_destination(client, frame, DestinationKind::kUnsupported);
+  }
+  if (is_refused(client, frame)) return;
   const auto asked = read_subscribe_options(client, frame);
   if (!asked) return;
-  if (kind == DestinationKind::kQueue) {
-    subscribe_queue(client, frame, *asked, now);
+  if (to.kind == DestinationKind::kQueue) {
+    subscribe_queue(client, frame, to, *asked, now);
   } else {
-    subscribe_topic(client, frame, kind == DestinationKind::kPattern, *asked, now);
+    subscribe_topic(client, frame, to, *asked, now);
   }
 }
 

@@ -51,15 +51,6 @@ TEST(DestinationName, WantsTheRestToBeLast) {
   EXPECT_EQ(classify("*.#.*", kSubscribe), kRestNotLast);
 }
 
-TEST(DestinationName, RefusesPrefixesWithAnotherMeaning) {
-  for (const char* name :
-       {"/temp-queue/a", "/temp-topic/a", "/user/a", "/exchange/a/b", "/amq/queue/a",
-        "/reply-queue/a", "/dsub/a", "/remote-temp-queue/a", "/remote-temp-topic/a"}) {
-    EXPECT_EQ(classify(name, kSend), kUnsupported) << name;
-    EXPECT_EQ(classify(name, kSubscribe), kUnsupported) << name;
-  }
-}
-
 TEST(DestinationName, TellsQueuesFromTopics) {
   for (const char* name : {"/queue/a", "/queue/a/b.c", "/queue/"}) {
     EXPECT_EQ(classify(name, kSend), kQueue) << name;
@@ -72,7 +63,7 @@ TEST(DestinationName, TellsQueuesFromTopics) {
 TEST(DestinationName, HasNoPatternsOfQueues) {
   for (const char* name : {"/queue/*", "/queue/a.#", "/queue/>"}) {
     EXPECT_EQ(classify(name, kSend), kQueue) << name;
-    EXPECT_EQ(classify(name, kSubscribe), kQueuePattern) << name;
+    EXPECT_EQ(classify(name, kSubscribe), kExactOnly) << name;
   }
 }
 
@@ -95,6 +86,12 @@ TEST(DestinationName, MayHaveAsManyLevelsAsTheLimitAndNotOneMore) {
   EXPECT_EQ(classify("/" + name, kSend), kTopic) << "a leading '/' is not a level";
   EXPECT_EQ(classify(name + ".c", kSend), kTooManyLevels);
   EXPECT_EQ(classify("." + name, kSend), kTooManyLevels);
+}
+
+TEST(DestinationName, KnowsLevelsThatWouldBeAPattern) {
+  for (const char* name : {"/a/*", "a.#.b", ">", "/x/**"})
+    EXPECT_TRUE(has_pattern_level(name)) << name;
+  for (const char* name : {"/a/b*", "", "/", "a.##"}) EXPECT_FALSE(has_pattern_level(name)) << name;
 }
 
 TEST(DestinationName, SplitsOnDotsAndSlashes) {

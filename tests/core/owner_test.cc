@@ -73,6 +73,16 @@ TEST_F(OwnerOf, GoesByTheRouteOfAMessage) {
   message->drop_reference();
 }
 
+TEST_F(OwnerOf, ShowsPatternsNothingThatIsNotATopic) {
+  owner().add_pattern("#", 1);
+  owner().add_pattern("user.*.*", 2);
+  for (const char* route : {"/user/bob/x", "/temp-topic/0-1-a/x", "/exchange/amq.direct/a"}) {
+    EXPECT_EQ(publish(route).interested, 0u) << route;
+  }
+  EXPECT_EQ(publish("/topic/a").interested, bit(1));
+  EXPECT_EQ(publish("user/bob/x").interested, bit(1) | bit(2));
+}
+
 TEST_F(OwnerOf, MakesIdsThatNeedNoEscapeAndNeverRepeat) {
   Owner other(4, options_, metrics_);
   std::set<std::string> ids;

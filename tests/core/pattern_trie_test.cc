@@ -57,6 +57,15 @@ TEST(PatternTrie, TakesWildcardsInANameLiterally) {
   EXPECT_EQ(matches(trie, "*.b"), Texts{});
 }
 
+TEST(PatternTrie, MatchesNothingThatIsNotATopic) {
+  auto trie = trie_of({"#", "*.*.*", "/user/#", "*.a"});
+  for (const char* route : {"/user/bob/x", "/temp-queue/t/x", "/temp-topic/t/x", "/queue/a",
+                            "/exchange/amq.direct/a", "/exchange/amq.fanout"}) {
+    EXPECT_EQ(matches(trie, route), Texts{}) << route;
+  }
+  EXPECT_EQ(matches(trie, "user/bob/x"), (Texts{"#", "*.*.*", "/user/#"}));
+}
+
 TEST(PatternTrie, ErasesOnlyWhatItIsToldTo) {
   auto trie = trie_of({"a.*", "a.*.c", "a.#"});
   trie.erase("a.*");

@@ -153,6 +153,21 @@ TEST(StompEncoder, ConnectedDropsAValueThatWouldForgeALine) {
   }
 }
 
+TEST(StompEncoder, ConnectedNamesTheUserUnlessThatWouldForgeALine) {
+  for (const std::string_view name : {"b:o\\b"sv, "a\nb:1"sv, ""sv}) {
+    std::string out;
+    append_connected(out, {.version = StompVersion::k12,
+                           .session = "1",
+                           .server = "s",
+                           .user_name = name,
+                           .heart_beat_send_ms = 1,
+                           .heart_beat_receive_ms = 2});
+    const bool is_there = out.find("user-name:b:o\\b\n") != std::string::npos;
+    EXPECT_EQ(is_there, name == "b:o\\b") << out;
+    EXPECT_EQ(out.find("user-name") != std::string::npos, is_there) << out;
+  }
+}
+
 TEST(StompEncoder, ReceiptRepeatsTheIdEscaped) {
   std::string out;
   append_receipt(out, "a:b", StompVersion::k12);
