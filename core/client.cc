@@ -46,10 +46,6 @@ WireVariant Client::wire_variant() const {
   return {.framing = framing(), .version = session_.version()};
 }
 
-DestinationSession Client::destination_session() const {
-  return {.home = shard_.id(), .client_id = id_, .user_name = session_.user_name()};
-}
-
 WireVariant::Framing Client::framing() const {
   if (transport_ == Transport::kTcp) return WireVariant::Framing::kTcp;
   return intake_.is_binary() ? WireVariant::Framing::kWebSocketBinary
@@ -59,11 +55,6 @@ WireVariant::Framing Client::framing() const {
 bool Client::has_work() const {
   return phase_ == ClientPhase::kAborting || outflow_.has_unsent() || has_queue_deliveries() ||
          (phase_ == ClientPhase::kFlushing && !outflow_.has_farewell()) || is_dismissed_;
-}
-
-// In a drain what waits stays with its owner: somebody else may be there for it yet.
-bool Client::has_queue_deliveries() const {
-  return phase_ == ClientPhase::kConnected && !is_draining_ && session_.has_queue_deliveries();
 }
 
 // -- The way in.
@@ -353,7 +344,7 @@ void Client::plan_flush(std::span<SendSpan> spans, FlushPlan& plan, Millis now) 
 void Client::gather_queue_deliveries(size_t bytes_max) {
   QueueSubscriptions& queues = *session_.queue_subscriptions();
   std::string& out = outflow_.gathering();
-  while (QueueSubscription* const next = queues.next_waiting()) {
+  while (QueueSubscription* const next = queues.next_waiting(queues_served())) {
     if (out.size() >= bytes_max) break;
     std::string& frame = shard_.frame_scratch;
     const bool is_utf8 = next->take(frame, session_.version(), shard_.options().boot_id);

@@ -6,7 +6,6 @@
 #include <string>
 #include <string_view>
 
-#include "core/destination_map.h"
 #include "core/errors.h"
 #include "core/fan_out_log.h"
 #include "core/intake.h"
@@ -127,8 +126,6 @@ class Client {
   [[nodiscard]] uint32_t handle() const { return handle_; }
   [[nodiscard]] Session& session() { return session_; }
   [[nodiscard]] ShardState& shard() { return shard_; }
-  // What destinations of its own are known by.
-  [[nodiscard]] DestinationSession destination_session() const;
   // How MESSAGEs are put on its wire.
   [[nodiscard]] WireVariant wire_variant() const;
 
@@ -158,7 +155,13 @@ class Client {
   void end_all_subscriptions(Unsent unsent);
   void append_close_frame(std::string& out, proto::WsStatusCode code) const;
   [[nodiscard]] WireVariant::Framing framing() const;
-  [[nodiscard]] bool has_queue_deliveries() const;
+  // In a drain what waits in a queue stays there, as somebody else may be there for it yet.
+  [[nodiscard]] QueueSubscriptions::Which queues_served() const {
+    return is_draining_ ? QueueSubscriptions::Which::kTemporary : QueueSubscriptions::Which::kAll;
+  }
+  [[nodiscard]] bool has_queue_deliveries() const {
+    return phase_ == ClientPhase::kConnected && session_.has_queue_deliveries(queues_served());
+  }
   void gather_queue_deliveries(size_t bytes_max);
   void settle_sent_deliveries();
   [[nodiscard]] Millis next_deadline() const;

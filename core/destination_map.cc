@@ -241,6 +241,7 @@ DestinationKind DestinationMap::map_reply(const Written& written, MappedDestinat
 Result<MappedReply, DestinationKind> DestinationMap::map_reply_to(
     std::string_view text, const DestinationSession& session) {
   MappedReply reply;
+  reply.destination.text = text;
   const DestinationKind kind =
       map_temporary({text, DestinationUse::kSubscribe, session}, reply.destination, reply_texts_);
   if (!is_served(kind)) return std::unexpected(kind);
@@ -256,15 +257,15 @@ bool is_temporary_route(std::string_view route) {
   return find_temporary(route, &TemporaryKind::own_prefix) != nullptr;
 }
 
-std::optional<ShardId> home_of_temporary(std::string_view route) {
+ShardId home_of_temporary(std::string_view route, ShardId shards, ShardId otherwise) {
   const TemporaryKind* const kind = find_temporary(route, &TemporaryKind::own_prefix);
-  if (kind == nullptr) return std::nullopt;
+  if (kind == nullptr) return otherwise;
   route.remove_prefix(kind->own_prefix.size());
   ShardId home = 0;
   const char* const end = route.data() + route.size();
   const auto parsed = std::from_chars(route.data(), end, home);
-  if (parsed.ec != std::errc() || parsed.ptr == end || *parsed.ptr != '-') return std::nullopt;
-  return home;
+  const bool is_token = parsed.ec == std::errc() && parsed.ptr != end && *parsed.ptr == '-';
+  return is_token && home < shards ? home : otherwise;
 }
 
 }  // namespace stampede::core

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -104,7 +103,8 @@ class DestinationMap {
 
 // True if the route is of a temporary destination.
 [[nodiscard]] bool is_temporary_route(std::string_view route);
-// The shard in the route of a temporary destination; nothing if the route cannot be one.
-[[nodiscard]] std::optional<ShardId> home_of_temporary(std::string_view route);
+// The home shard of the connection whose temporary destination has this route; `otherwise` if it
+// names none of so many shards.
+[[nodiscard]] ShardId home_of_temporary(std::string_view route, ShardId shards, ShardId otherwise);
 
 }  // namespace stampede::core

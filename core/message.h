@@ -29,6 +29,7 @@ struct MessageProperties {
   uint8_t priority = 4;        // 0 to 9, as JMS has them; 9 goes first
   bool has_group = false;      // Message::group() is not empty
   bool is_for_queue = false;   // the destination is a queue
+  bool is_temporary = false;   // the destination is of one connection, and dropped with it
 };
 
 // Message is published content: destination, headers and body of one SEND, in one allocation. Its

@@ -82,7 +82,7 @@ Owner::Destination& Owner::find_or_make(std::string_view name, uint64_t hash, Mi
 
   while (table_.size() >= options_.destinations_max && !idle_.empty()) {
     ++metrics_.destinations_forgotten;
-    forget(*idle_.front());
+    forget_idle(*idle_.front());
   }
   auto made = std::make_unique<Destination>();
   Destination& destination = *made;
@@ -98,7 +98,7 @@ Owner::Destination& Owner::find_or_make(std::string_view name, uint64_t hash, Mi
   return destination;
 }
 
-void Owner::forget(Destination& destination) {
+void Owner::forget_idle(Destination& destination) {
   DCHECK(destination.interest == 0);
   idle_.remove(destination);
   table_.erase(table_.find(destination.name, destination.hash));
@@ -127,6 +127,11 @@ void Owner::remove_interest(std::string_view name, ShardId shard, Millis now) {
   idle_.push_back(destination);
 }
 
+bool Owner::has_interest(std::string_view name, uint64_t hash) const {
+  const auto found = table_.find(name, hash);
+  return found != table_.end() && found->second->interest != 0;
+}
+
 void Owner::add_pattern(std::string_view pattern, ShardId shard) {
   patterns_.insert(pattern) |= uint64_t{1} << shard;
   ++pattern_generation_;
@@ -140,12 +145,17 @@ void Owner::remove_pattern(std::string_view pattern, ShardId shard) {
   ++pattern_generation_;
 }
 
+void Owner::forget(std::string_view name) {
+  const auto found = table_.find(name);
+  if (found != table_.end() && found->second->interest == 0) forget_idle(*found->second);
+}
+
 void Owner::expire(Millis now) {
   while (!idle_.empty()) {
     Destination& oldest = *idle_.front();
     // Without a window only server-made ids are forgotten with it, and those must be known as long.
     if (now - oldest.last_used <= options_.dedup_time_ms) break;
-    forget(oldest);
+    forget_idle(oldest);
   }
 }
 

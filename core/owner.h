@@ -40,9 +40,12 @@ class Owner {
 
   void add_interest(std::string_view name, ShardId shard, Millis now);
   void remove_interest(std::string_view name, ShardId shard, Millis now);
+  [[nodiscard]] bool has_interest(std::string_view name, uint64_t hash) const;
   void add_pattern(std::string_view pattern, ShardId shard);
   void remove_pattern(std::string_view pattern, ShardId shard);
 
+  // Forgets at once a destination that nobody will publish to any more, unless it has interest.
+  void forget(std::string_view name);
   // Forgets destinations without interest whose window has passed. Call about once a second.
   void expire(Millis now);
 
@@ -70,7 +73,7 @@ class Owner {
       tsl::robin_map<std::string_view, std::unique_ptr<Destination>, HashText, std::equal_to<>>;
 
   Destination& find_or_make(std::string_view name, uint64_t hash, Millis now);
-  void forget(Destination& destination);
+  void forget_idle(Destination& destination);
   // Keeps the list of idle destinations in the order of their last use.
   void touch(Destination& destination, Millis now);
   [[nodiscard]] bool is_known(Destination& destination, const Message& message, Millis now);

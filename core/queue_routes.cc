@@ -9,6 +9,15 @@
 
 namespace stampede::core {
 
+namespace {
+
+// A queue must not refuse what a transaction holds; a temporary one refuses nothing.
+bool needs_room(const Message& message) {
+  return message.properties().is_for_queue && !message.properties().is_temporary;
+}
+
+}  // namespace
+
 QueueRoutes::QueueRoutes(ShardState& shard, const Options& options, ShardMetrics& metrics,
                          TimerWheel& timers, SelectorSubject& selector_subject)
     : shard_(shard), queues_(options, metrics, timers, selector_subject, *this) {}
@@ -87,6 +96,11 @@ void QueueRoutes::tell_browse_end(ClientRef ref, uint32_t number) {
 
 // -- Owner side.
 
+bool QueueRoutes::takes_temporary(const Message& message, Millis now) {
+  const std::string_view name = message.route();
+  return queues_.has(name) && queues_.has_room(name, 1, message.memory_bytes(), now);
+}
+
 bool QueueRoutes::publish_owned(Message* message, bool is_reserved, Millis now) {
   const std::string_view name = message->route();
   const size_t bytes = message->memory_bytes();
@@ -139,14 +153,16 @@ void QueueRoutes::publish_dead_letter(Message* message, Millis now) {
   shard_.route(message, ClientRef{}, 0, false, now);
 }
 
+void QueueRoutes::forget_queue(std::string_view name) { shard_.forget(name); }
+
 // -- Transactions.
 
 std::vector<std::pair<ShardId, Reservation>> QueueRoutes::room_needed(
     const std::vector<TransactionStep>& steps) const {
   std::vector<std::pair<ShardId, Reservation>> needed;
   for (const TransactionStep& step : steps) {
-    if (step.message == nullptr || !step.message->properties().is_for_queue) continue;
-    const ShardId owner = shard_.owner_of(step.message->route_hash());
+    if (step.message == nullptr || !needs_room(*step.message)) continue;
+    const ShardId owner = shard_.owner_of(*step.message);
     auto of_owner = std::ranges::find(needed, owner, &std::pair<ShardId, Reservation>::first);
     if (of_owner == needed.end()) of_owner = needed.insert(needed.end(), {owner, {}});
     std::vector<Reservation::Room>& rooms = of_owner->second.rooms;
@@ -212,8 +228,7 @@ void QueueRoutes::end_commit(Commit commit, Millis now) {
 void QueueRoutes::carry_out(const Commit& commit, Millis now) {
   for (const TransactionStep& step : commit.steps) {
     if (step.message != nullptr) {
-      shard_.route(step.message, commit.client, commit.ticket,
-                   step.message->properties().is_for_queue, now);
+      shard_.route(step.message, commit.client, commit.ticket, needs_room(*step.message), now);
     } else if (Client* client = shard_.find(commit.client); client && !client->is_closing()) {
       client->settle(client->session().find_delivery({step.tag, step.ack_token}), step.settlement);
     }

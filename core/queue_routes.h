@@ -47,8 +47,12 @@ class QueueRoutes : private QueueOutlet {
   void commit(Client& client, Transaction& transaction, uint32_t ticket, Millis now);
   // True while a transaction waits: this shard may still publish something.
   [[nodiscard]] bool is_committing() const { return !commits_.empty(); }
+  // Requires: the route is of a temporary queue of this shard's.
+  [[nodiscard]] bool has_temporary(std::string_view route) const { return queues_.has(route); }
 
   // -- Owner side.
+  // Whether a temporary queue takes the message: it is there, and has room.
+  [[nodiscard]] bool takes_temporary(const Message& message, Millis now);
   // Publishes to a queue of this shard, numbered. False if it has no room, and the message was
   // dropped. Takes over the reference.
   [[nodiscard]] bool publish_owned(Message* message, bool is_reserved, Millis now);
@@ -76,6 +80,7 @@ class QueueRoutes : private QueueOutlet {
                 uint32_t earlier_deliveries) override;
   void end_browse(const ConsumerKey& browser) override;
   void publish_dead_letter(Message* message, Millis now) override;
+  void forget_queue(std::string_view name) override;
 
   void give(ClientRef client, uint32_t number, Message& message, uint64_t tag,
             uint32_t earlier_deliveries);

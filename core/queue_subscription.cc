@@ -107,14 +107,16 @@ std::unique_ptr<QueueSubscription> QueueSubscriptions::take(QueueSubscription& c
   return taken;
 }
 
-bool QueueSubscriptions::has_waiting() const {
-  return std::ranges::any_of(all_, [](const auto& one) { return one->has_waiting(); });
+bool QueueSubscriptions::has_waiting(Which which) const {
+  return std::ranges::any_of(all_, [which](const auto& one) {
+    return one->has_waiting() && (which == Which::kAll || one->is_temporary());
+  });
 }
 
-QueueSubscription* QueueSubscriptions::next_waiting() {
+QueueSubscription* QueueSubscriptions::next_waiting(Which which) {
   for (size_t looked_at = 0; looked_at < all_.size(); ++looked_at) {
     QueueSubscription& one = *all_[turn_++ % all_.size()];
-    if (one.has_waiting()) return &one;
+    if (one.has_waiting() && (which == Which::kAll || one.is_temporary())) return &one;
   }
   return nullptr;
 }

@@ -25,6 +25,7 @@ class QueueSubscription {
     std::string destination;
     std::string id;  // without has_id: the destination, by which 1.0 unsubscribes
     bool has_id = true;
+    bool is_temporary = false;  // nobody else will ever get what the client does not
     AckMode mode = AckMode::kAuto;
     AckCredit credit = {};
     bool says_browse_end = true;  // a browser asked to be told
@@ -57,6 +58,7 @@ class QueueSubscription {
   [[nodiscard]] uint64_t ack_token() const { return ack_token_; }
   [[nodiscard]] std::string_view id() const { return options_.id; }
   [[nodiscard]] bool has_id() const { return options_.has_id; }
+  [[nodiscard]] bool is_temporary() const { return options_.is_temporary; }
   [[nodiscard]] bool is_auto() const { return options_.mode == AckMode::kAuto; }
   [[nodiscard]] AckWindow& acks() { return acks_; }
 
@@ -92,9 +94,11 @@ class QueueSubscriptions {
   [[nodiscard]] QueueSubscription* find_by_destination(std::string_view destination) const;
   [[nodiscard]] QueueSubscription* find_by_number(uint32_t number) const;
   [[nodiscard]] std::unique_ptr<QueueSubscription> take(QueueSubscription& consumer);
-  [[nodiscard]] bool has_waiting() const;
+  // Which of them are looked at.
+  enum class Which : bool { kAll, kTemporary };
+  [[nodiscard]] bool has_waiting(Which which) const;
   // The one whose turn it is among those with something to take, round robin; null: none has.
-  [[nodiscard]] QueueSubscription* next_waiting();
+  [[nodiscard]] QueueSubscription* next_waiting(Which which);
   [[nodiscard]] const std::vector<std::unique_ptr<QueueSubscription>>& all() const { return all_; }
   [[nodiscard]] uint32_t make_number() { return ++last_number_; }
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "core/destination_map.h"
 #include "core/destination_name.h"
 #include "proto/base/check.h"
 
@@ -132,6 +133,16 @@ void Queues::remove_consumer(const ConsumerKey& key, uint64_t first_tag_not_give
   consumers_.erase(found);
   entry.queue.remove_consumer(key, now, first_tag_not_given);
   end_change(entry, now);
+  if (is_temporary_route(entry.name) && entry.queue.consumers() == 0) end_temporary(entry);
+}
+
+void Queues::end_temporary(Entry& entry) {
+  metrics_.temporary_dropped += entry.queue.messages();
+  if (entry.idle_since != kNever) idle_.remove(entry);
+  timers_.disarm(entry.timer);
+  const std::string name = entry.name;
+  table_.erase(table_.find(name));
+  outlet_.forget_queue(name);
 }
 
 void Queues::settle(const ConsumerKey& key, uint64_t tag, Settlement settlement, bool is_cumulative,
@@ -174,8 +185,10 @@ void Queues::publish_dead(Millis now) {
 
 void Queues::publish_dead_letter(const Dead& dead, Millis now) {
   const std::string_view route = dead.message->route();
-  // What was only good until then is nobody's loss, and none comes twice to the dead.
-  if (dead.reason == DeadReason::kExpired || route.starts_with(kDeadLetterPrefix)) {
+  // What was only good until then is nobody's loss, what was for one connection nobody else's, and
+  // none comes twice to the dead.
+  if (dead.reason == DeadReason::kExpired || route.starts_with(kDeadLetterPrefix) ||
+      is_temporary_route(route)) {
     ++metrics_.queue_dead_dropped;
     return;
   }

@@ -32,6 +32,8 @@ class QueueOutlet {
   virtual void end_browse(const ConsumerKey& browser) = 0;
   // A dead letter, to be published like a SEND. Takes over the reference.
   virtual void publish_dead_letter(Message* message, Millis now) = 0;
+  // A temporary queue is gone.
+  virtual void forget_queue(std::string_view name) = 0;
 };
 
 // Queues is a shard's part as owner of queues: which there are, who consumes which, and what
@@ -39,7 +41,8 @@ class QueueOutlet {
 //
 // Owns:      the queues, and through them the messages. Thread: owner shard.
 // Lifetime:  a queue is made by the first SEND or SUBSCRIBE, and goes once it has been without
-//            messages and consumers for --queue-idle-time.
+//            messages and consumers for --queue-idle-time. A temporary one is made by a SUBSCRIBE
+//            and goes with its last consumer, and what is in it too.
 // Invariant: a consumer is in the table as long as it is in its queue.
 class Queues : private QueueSink {
  public:
@@ -48,6 +51,7 @@ class Queues : private QueueSink {
   ~Queues() override;
 
   // -- Publishing.
+  [[nodiscard]] bool has(std::string_view name) const { return table_.contains(name); }
   [[nodiscard]] bool has_room(std::string_view name, size_t messages, size_t bytes, Millis now);
   // Requires: has_room(), and that the message was numbered. Takes over the reference.
   void publish(Message* message, Millis now);
@@ -110,6 +114,7 @@ class Queues : private QueueSink {
   Entry& find_or_make(std::string_view name);
   // What every change ends with: timer and list of idle queues follow, and dead letters go out.
   void end_change(Entry& entry, Millis now);
+  void end_temporary(Entry& entry);
   void publish_dead(Millis now);
   void publish_dead_letter(const Dead& dead, Millis now);
 

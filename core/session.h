@@ -89,8 +89,8 @@ class Session {
   [[nodiscard]] QueueSubscription* find_queue_subscription(uint32_t number) const {
     return rare_ == nullptr ? nullptr : rare_->queues.find_by_number(number);
   }
-  [[nodiscard]] bool has_queue_deliveries() const {
-    return rare_ != nullptr && rare_->queues.has_waiting();
+  [[nodiscard]] bool has_queue_deliveries(QueueSubscriptions::Which which) const {
+    return rare_ != nullptr && rare_->queues.has_waiting(which);
   }
 
   // -- Subscriptions to topics. Lookups are O(subscriptions), which are limited.

@@ -122,7 +122,7 @@ void ShardState::settle() {
 // -- Publishing.
 
 void ShardState::publish(Message* message, Client& client, uint32_t ticket, Millis now) {
-  const ShardId owner = owner_of(message->route_hash());
+  const ShardId owner = owner_of(*message);
   route(message, client.ref(), ticket, false, now);
   if (is_pressed(owner)) hold_back(client, 0);
 }
@@ -130,7 +130,7 @@ void ShardState::publish(Message* message, Client& client, uint32_t ticket, Mill
 void ShardState::route(Message* message, ClientRef sender, uint32_t ticket, bool is_reserved,
                        Millis now) {
   ++metrics.messages_received;
-  const ShardId owner = owner_of(message->route_hash());
+  const ShardId owner = owner_of(*message);
   if (owner != id_) {
     post(owner, {.kind = is_reserved ? EnvelopeKind::kPublishReserved : EnvelopeKind::kPublish,
                  .ticket = ticket,
@@ -145,6 +145,12 @@ void ShardState::route(Message* message, ClientRef sender, uint32_t ticket, bool
 }
 
 ShardState::Published ShardState::publish_owned(Message* message, bool is_reserved, Millis now) {
+  // Who answers has made no mistake if nobody waits for it any more, or nobody reads what comes.
+  if (message->properties().is_temporary && !takes_temporary(*message, now)) {
+    ++metrics.temporary_dropped;
+    message->drop_reference();
+    return {true, 0};
+  }
   const bool is_counted = message->count_ticket() != 0;
   if (message->properties().is_for_queue) {
     return {queue_routes.publish_owned(message, is_reserved, now), is_counted ? 1u : 0u};
@@ -226,7 +232,7 @@ void ShardState::refuse(ClientRef ref, uint32_t ticket) {
 void ShardState::announce(Topic& topic, Client& client, uint32_t ticket, Millis now) {
   if (topic.interest_token == 0) {
     topic.interest_token = next_token_++;
-    const ShardId name_owner = owner_shard(hash_text(topic.name, options_.boot_id), shard_count_);
+    const ShardId name_owner = owner_of_own(topic.name);
     ShardId missing = 0;
     for (ShardId owner = 0; owner < shard_count_; ++owner) {
       if (!topic.is_pattern && owner != name_owner) continue;
@@ -265,7 +271,7 @@ void ShardState::withdraw(Topic& topic, Millis now) {
   if (pending != announcements_.end()) pending.value().topic = nullptr;
   topic.interest_token = 0;
   topic.live_owners = 0;
-  const ShardId name_owner = owner_shard(hash_text(topic.name, options_.boot_id), shard_count_);
+  const ShardId name_owner = owner_of_own(topic.name);
   for (ShardId owner = 0; owner < shard_count_; ++owner) {
     if (!topic.is_pattern && owner != name_owner) continue;
     if (owner != id_) {
@@ -278,6 +284,7 @@ void ShardState::withdraw(Topic& topic, Millis now) {
       owner_.remove_interest(topic.name, id_, now);
     }
   }
+  if (is_temporary_route(topic.name)) owner_.forget(topic.name);
 }
 
 void ShardState::on_interest_live(uint64_t token, ShardId owner) {

@@ -62,9 +62,27 @@ class ShardState {
   void publish(Message* message, Client& client, uint32_t ticket, Millis now);
   // The same for a message whose sender may be gone. `is_reserved`: a queue keeps room for it.
   void route(Message* message, ClientRef sender, uint32_t ticket, bool is_reserved, Millis now);
-  [[nodiscard]] ShardId owner_of(uint64_t route_hash) const {
-    return owner_shard(route_hash, shard_count_);
+  // A temporary destination is owned by the home shard of its connection, so that it is there
+  // before anybody is told its name, and gone with it at once.
+  [[nodiscard]] ShardId owner_of(const Message& message) const {
+    if (!message.properties().is_temporary) return owner_shard(message.route_hash(), shard_count_);
+    return home_of_temporary(message.route(), shard_count_, id_);
   }
+  // Of what a client of this shard subscribes to.
+  [[nodiscard]] ShardId owner_of_own(std::string_view route) const {
+    return is_temporary_route(route) ? id_ : owner_shard(hash_route(route), shard_count_);
+  }
+  [[nodiscard]] uint64_t hash_route(std::string_view route) const {
+    return hash_text(route, options_.boot_id);
+  }
+  // Whether a client of this shard is subscribed to its temporary destination.
+  [[nodiscard]] bool has_temporary(const MappedDestination& one) const {
+    return one.kind == DestinationKind::kQueue
+               ? queue_routes.has_temporary(one.route)
+               : owner_.has_interest(one.route, hash_route(one.route));
+  }
+  // Nobody publishes to that any more which this shard owns.
+  void forget(std::string_view route) { owner_.forget(route); }
   // On the owner: gives the message its sequence and id. False: it is a duplicate. Requires: a
   // queue's message, as nobody is told of it.
   [[nodiscard]] bool number(Message& message, Millis now);
@@ -137,6 +155,11 @@ class ShardState {
 
   void post_to_others(EnvelopeKind kind);
   void on_envelope(Envelope& envelope, Millis now);
+  [[nodiscard]] bool takes_temporary(const Message& message, Millis now) {
+    return message.properties().is_for_queue
+               ? queue_routes.takes_temporary(message, now)
+               : owner_.has_interest(message.route(), message.route_hash());
+  }
   // On the owner: numbers the message and hands it to the shards with interest, or to its queue.
   // False: the queue has no room. Takes over the reference.
   struct Published {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "core/commands/commands.h"
+#include "core/commands/read_destination.h"
 #include "core/shard_state.h"
 #include "proto/stomp_encoder.h"
 
@@ -108,7 +109,7 @@ void handle_connect(Client& client, const proto::StompFrame& frame, Millis now) 
   session.set_user_name(frame.header("login").value_or(""));
   client.on_connected(*version, now);
 
-  const std::string session_id = client.destination_session().id();
+  const std::string session_id = destination_session(client).id();
   std::string connected;
   proto::append_connected(connected, {.version = *version,
                                       .session = session_id,

@@ -1,8 +1,10 @@
+#include <vector>
+
 #include "core/commands/commands.h"
-#include "core/commands/destination_error.h"
 #include "core/commands/frame_checks.h"
 #include "core/commands/message_properties.h"
-#include "core/destination_map.h"
+#include "core/commands/read_destination.h"
+#include "core/commands/reply_to.h"
 #include "core/shard_state.h"
 
 namespace stampede::core {
@@ -71,18 +73,12 @@ void add_to_transaction(Client& client, const proto::StompFrame& frame, Transact
 void handle_send(Client& client, const proto::StompFrame& frame, Millis now) {
   const Options& options = client.shard().options();
   Session& session = client.session();
-  const auto destination = frame.header("destination");
-  if (!destination) {
-    client.fail(errors::kMissingDestination, "SEND needs the header destination", &frame);
-    return;
-  }
-  const auto mapped = client.shard().destination_map.map(*destination, DestinationUse::kSend,
-                                                         client.destination_session());
-  if (!mapped) return fail_destination(client, frame, mapped.error());
-  const MappedDestination& to = mapped->front();
-  if (to.is_temporary || mapped->size() > 1) {
+  const auto destinations = read_destination(client, frame, DestinationUse::kSend);
+  if (destinations.empty()) return;
+  if (destinations.size() > 1) {
     return fail_destination(client, frame, DestinationKind::kUnsupported);
   }
+  const MappedDestination& to = destinations.front();
   Transaction* transaction = nullptr;
   if (!find_transaction(client, frame, transaction)) return;
   const bool is_counted = frame.header("count-subscriptions") == "true";
@@ -91,12 +87,15 @@ void handle_send(Client& client, const proto::StompFrame& frame, Millis now) {
   MessageProperties properties;
   if (has_bad_properties(client, frame, to.kind == DestinationKind::kQueue, properties, now))
     return;
+  properties.is_temporary = to.is_temporary;
+  std::vector<proto::StompHeader> headers;
+  if (!take_reply_to(client, frame, headers, now)) return;
   const uint32_t ticket = transaction == nullptr ? session.begin_reply(frame) : 0;
   if (is_counted) session.count_subscriptions(ticket);
   Message* message = Message::create({.destination = to.text,
                                       .route = to.route_if_other(),
                                       .message_id = frame.header("message-id").value_or(""),
-                                      .headers = frame.headers,
+                                      .headers = headers.empty() ? frame.headers : headers,
                                       .body = frame.body,
                                       .origin = {client.shard().id(), client.ref()},
                                       .properties = properties,

@@ -173,7 +173,8 @@ TEST_F(DestinationMapOf, GivesEachConnectionTemporaryDestinationsOfItsOwn) {
         EXPECT_EQ(mapped.route, route(text, kSubscribe));
         EXPECT_EQ(mapped.text, text);
         EXPECT_TRUE(mapped.is_temporary);
-        EXPECT_EQ(home_of_temporary(mapped.route), home);
+        EXPECT_EQ(home_of_temporary(mapped.route, 23, 99), home);
+        EXPECT_EQ(home_of_temporary(mapped.route, home, 99), 99u);
       }
     }
   }
@@ -203,6 +204,15 @@ TEST_F(DestinationMapOf, LetsOthersSendByThePublicNameAndShowsTheOwners) {
   }
 }
 
+TEST_F(DestinationMapOf, SubscribesToTheDestinationOfAReply) {
+  const auto reply = map_.map_reply_to("/temp-topic/x", session_);
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->destination.text, "/temp-topic/x");
+  EXPECT_EQ(reply->destination.kind, kTopic);
+  EXPECT_TRUE(reply->destination.is_temporary);
+  EXPECT_EQ(reply->destination.route, route("/temp-topic/x", kSubscribe));
+}
+
 TEST_F(DestinationMapOf, LetsNobodyElseSubscribeToAPublicName) {
   const std::string name = public_name("/temp-queue/x");
   EXPECT_EQ(route(name, kSubscribe), route("/temp-queue/x"));
@@ -216,11 +226,10 @@ TEST_F(DestinationMapOf, TakesPublicNamesThatNobodyWasGiven) {
   for (const char* text : {"/reply-queue/x", "/reply-queue/", "/reply-topic/2-7-guess/x"}) {
     EXPECT_TRUE(map(text).is_temporary) << text;
   }
-  EXPECT_EQ(home_of_temporary(route("/reply-queue/x/y")), std::nullopt);
-  EXPECT_EQ(home_of_temporary(route("/reply-queue/")), std::nullopt);
-  EXPECT_EQ(home_of_temporary(route("/reply-queue/99999999999-1-a/x")), std::nullopt);
-  EXPECT_EQ(home_of_temporary(route("/reply-queue/7")), std::nullopt);
-  EXPECT_EQ(home_of_temporary("/topic/7-1-a/x"), std::nullopt);
+  for (const char* text : {"/reply-queue/x/y", "/reply-queue/", "/reply-queue/99999999999-1-a/x",
+                           "/reply-queue/7", "/topic/7-1-a/x"}) {
+    EXPECT_EQ(home_of_temporary(route(text), 64, 99), 99u) << text;
+  }
 }
 
 TEST_F(DestinationMapOf, WantsNamesOfTemporaryDestinations) {

@@ -64,6 +64,7 @@ std::string snapshot_line(core::ShardId shard, const net::ShardSnapshot& snapsho
                 {"messages_published", metrics.messages_published},
                 {"messages_duplicate", metrics.messages_duplicate},
                 {"messages_unrouted", metrics.messages_unrouted},
+                {"temporary_dropped", metrics.temporary_dropped},
                 {"messages_appended", metrics.messages_appended},
                 {"bytes_discarded", metrics.bytes_discarded},
                 {"headers_unexpressible", metrics.headers_unexpressible},

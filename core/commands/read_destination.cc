@@ -1,9 +1,30 @@
-#include "core/commands/destination_error.h"
+#include "core/commands/read_destination.h"
 
 #include "core/errors.h"
+#include "core/shard_state.h"
 #include "proto/base/check.h"
 
 namespace stampede::core {
+
+DestinationSession destination_session(Client& client) {
+  return {.home = client.shard().id(),
+          .client_id = client.id(),
+          .user_name = client.session().user_name()};
+}
+
+std::span<const MappedDestination> read_destination(Client& client, const proto::StompFrame& frame,
+                                                    DestinationUse use) {
+  const auto text = frame.header("destination");
+  if (!text) {
+    client.fail(errors::kMissingDestination, "SEND and SUBSCRIBE need the header destination",
+                &frame);
+    return {};
+  }
+  const auto mapped = client.shard().destination_map.map(*text, use, destination_session(client));
+  if (mapped) return *mapped;
+  fail_destination(client, frame, mapped.error());
+  return {};
+}
 
 void fail_destination(Client& client, const proto::StompFrame& frame, DestinationKind kind) {
   switch (kind) {
