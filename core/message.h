@@ -142,7 +142,7 @@ class Message {
   char made_id_[kMadeIdBytesMax] = {};
   // Behind the object: destination, client id, headers, body, NUL, route.
 };
-static_assert(sizeof(Message) <= 120);
+static_assert(sizeof(Message) <= 128);
 
 inline std::string_view Message::take_counted(const char*& at) {
   uint32_t size = 0;
