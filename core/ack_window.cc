@@ -11,7 +11,7 @@ namespace stampede::core {
 
 void AckWindow::add(uint64_t tag, uint64_t id_hash, size_t bytes) {
   DCHECK(size() == 0 || entries_.back().tag < tag);
-  entries_.push_back({tag, id_hash, bytes});
+  entries_.push_back({tag, id_hash, bytes, order_ == nullptr ? 0 : ++order_->last});
   bytes_ += bytes;
 }
 
@@ -26,6 +26,13 @@ size_t AckWindow::find(uint64_t tag) const {
 std::optional<uint64_t> AckWindow::find_id(uint64_t id_hash) const {
   for (size_t index = first_; index < entries_.size(); ++index) {
     if (entries_[index].id_hash == id_hash) return entries_[index].tag;
+  }
+  return std::nullopt;
+}
+
+std::optional<uint64_t> AckWindow::last_up_to(uint64_t place) const {
+  for (size_t index = entries_.size(); index-- > first_;) {
+    if (entries_[index].place <= place) return entries_[index].tag;
   }
   return std::nullopt;
 }

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace stampede::core {
@@ -20,6 +22,12 @@ struct AckCredit {
   size_t bytes = SIZE_MAX;  // of MESSAGE bodies on queues, of whole frames on topics
 };
 
+// The order in which subscriptions of one id, which are those of a composite destination, were
+// given their messages. Who acknowledges cumulatively knows no other.
+struct AckOrder {
+  uint64_t last = 0;
+};
+
 // AckWindow is what one subscription in a client mode was given and has not settled yet.
 //
 // Owns:      an entry for each such delivery, at most as many as the credit allows.
@@ -27,7 +35,8 @@ struct AckCredit {
 // Invariant: entries are in the order of delivery, in which tags grow.
 class AckWindow {
  public:
-  AckWindow(AckMode mode, AckCredit credit) : mode_(mode), credit_(credit) {}
+  AckWindow(AckMode mode, AckCredit credit, std::shared_ptr<AckOrder> order = nullptr)
+      : mode_(mode), credit_(credit), order_(std::move(order)) {}
 
   // `id_hash`: hash_message_id(), by which STOMP 1.0 and 1.1 acknowledge.
   void add(uint64_t tag, uint64_t id_hash, size_t bytes);
@@ -52,6 +61,15 @@ class AckWindow {
   [[nodiscard]] bool has(uint64_t tag) const { return find(tag) != entries_.size(); }
   // The tag of the oldest that has this message-id. O(entries).
   [[nodiscard]] std::optional<uint64_t> find_id(uint64_t id_hash) const;
+  // With others whose deliveries a cumulative acknowledgement covers too.
+  [[nodiscard]] bool is_settled_with_others() const { return is_cumulative() && order_ != nullptr; }
+  [[nodiscard]] bool is_settled_with(const AckWindow& other) const {
+    return order_ == other.order_ && is_settled_with_others();
+  }
+  // The place of the delivery in the order that they share. Requires: has(tag).
+  [[nodiscard]] uint64_t place_of(uint64_t tag) const { return entries_[find(tag)].place; }
+  // The tag of the last delivery up to that place. O(entries).
+  [[nodiscard]] std::optional<uint64_t> last_up_to(uint64_t place) const;
   // In client mode all up to the tag (STOMP 1.2, "ACK": cumulative), else that one. Requires:
   // has(tag).
   void settle(uint64_t tag);
@@ -65,12 +83,14 @@ class AckWindow {
     uint64_t tag;
     uint64_t id_hash;
     size_t bytes;
+    uint64_t place;  // in order_
   };
   // Its index, or entries_.size().
   [[nodiscard]] size_t find(uint64_t tag) const;
 
   const AckMode mode_;
   const AckCredit credit_;
+  const std::shared_ptr<AckOrder> order_;  // null: no other shares one
   std::vector<Entry> entries_;
   size_t first_ = 0;  // entries before it are settled; they are removed many at a time
   size_t bytes_ = 0;

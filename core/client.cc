@@ -301,10 +301,16 @@ void Client::end_queue_subscription(QueueSubscription& subscription, bool keep_u
 // -- Acknowledging.
 
 void Client::settle(const Session::FoundDelivery& found, Settlement settlement) {
+  if (!found.is_there()) return;
+  for (const auto& covered : session_.covered_with(found)) settle_one(covered, settlement);
+  settle_one(found, settlement);
+}
+
+void Client::settle_one(const Session::FoundDelivery& found, Settlement settlement) {
   if (found.on_topic != nullptr) {
     found.on_topic->acks->settle(found.id.tag);
     if (outflow_.resume(*found.on_topic)) shard_.ready.mark_unless_sending(*this);
-  } else if (found.on_queue != nullptr) {
+  } else {
     AckWindow& acks = found.on_queue->acks();
     acks.settle(found.id.tag);
     shard_.queue_routes.settle(*this, *found.on_queue, found.id.tag, settlement,

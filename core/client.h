@@ -101,8 +101,8 @@ class Client {
   // Ends one subscription. With `keep_unsent` what it was not given yet goes out first.
   void end_subscription(std::unique_ptr<Subscription> subscription, bool keep_unsent);
   void end_queue_subscription(QueueSubscription& subscription, bool keep_unsent);
-  // The delivery, and in client mode all before it of its subscription, is settled. Nothing if
-  // there is none.
+  // The delivery, and in client mode all before it of its subscription, or of the composite that it
+  // is a part of, is settled. Nothing if there is none.
   void settle(const Session::FoundDelivery& found, Settlement settlement);
   // Nothing of the client is in flight any more, and nothing will be.
   void on_released();
@@ -164,6 +164,7 @@ class Client {
   }
   void gather_queue_deliveries(size_t bytes_max);
   void settle_sent_deliveries();
+  void settle_one(const Session::FoundDelivery& found, Settlement settlement);
   [[nodiscard]] Millis next_deadline() const;
   [[nodiscard]] Millis heart_beat_patience(Millis interval) const;
   void on_deadline_connected(Millis now);

@@ -234,6 +234,7 @@ void QueueRoutes::carry_out(const Commit& commit, Millis now) {
     }
   }
   shard_.complete(commit.client, commit.ticket);
+  if (Client* client = shard_.find(commit.client)) shard_.hold_back_if_pressed(*client);
 }
 
 void QueueRoutes::give_up(const Commit& commit) {

@@ -16,7 +16,7 @@ QueueSubscription::QueueSubscription(uint32_t number, ShardId owner, uint64_t ac
       owner_(owner),
       ack_token_(ack_token),
       options_(std::move(options)),
-      acks_(options_.mode, options_.credit) {}
+      acks_(options_.mode, options_.credit, options_.ack_order) {}
 
 QueueSubscription::~QueueSubscription() {
   for (const Waiting& waiting : waiting_) waiting.message->drop_reference();

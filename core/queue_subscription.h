@@ -28,7 +28,8 @@ class QueueSubscription {
     bool is_temporary = false;  // nobody else will ever get what the client does not
     AckMode mode = AckMode::kAuto;
     AckCredit credit = {};
-    bool says_browse_end = true;  // a browser asked to be told
+    std::shared_ptr<AckOrder> ack_order = nullptr;  // of a composite
+    bool says_browse_end = true;                    // a browser asked to be told
   };
   QueueSubscription(uint32_t number, ShardId owner, uint64_t ack_token, Options options);
   ~QueueSubscription();

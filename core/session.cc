@@ -150,6 +150,27 @@ Session::FoundDelivery Session::find_delivery_by_message_id(
   return {.is_of_ended = !rare_->ended_tokens.empty()};
 }
 
+std::vector<Session::FoundDelivery> Session::covered_with(const FoundDelivery& delivery) const {
+  std::vector<FoundDelivery> covered;
+  const AckWindow& acks = delivery.acks();
+  if (!acks.is_settled_with_others()) return covered;
+  const uint64_t place = acks.place_of(delivery.id.tag);
+  const auto add = [&](const AckWindow& others, FoundDelivery found) {
+    if (&others == &acks || !others.is_settled_with(acks)) return;
+    if (const auto tag = others.last_up_to(place)) {
+      found.id.tag = *tag;
+      covered.push_back(found);
+    }
+  };
+  for (Subscription* one = subscriptions_.get(); one != nullptr; one = one->next.get()) {
+    if (one->acks != nullptr) add(*one->acks, {.on_topic = one});
+  }
+  if (rare_ != nullptr) {
+    for (const auto& one : rare_->queues.all()) add(one->acks(), {.on_queue = one.get()});
+  }
+  return covered;
+}
+
 void Session::remember_ended(uint64_t ack_token) {
   std::vector<uint64_t>& tokens = rare().ended_tokens;
   if (tokens.size() == kEndedTokensMax) tokens.erase(tokens.begin());

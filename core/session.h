@@ -70,11 +70,18 @@ class Session {
     bool is_of_ended = false;  // it was of a subscription that has ended meanwhile
 
     [[nodiscard]] bool is_there() const { return on_topic != nullptr || on_queue != nullptr; }
+    // Requires: is_there().
+    [[nodiscard]] AckWindow& acks() const {
+      return on_topic != nullptr ? *on_topic->acks : on_queue->acks();
+    }
   };
   [[nodiscard]] FoundDelivery find_delivery(const AckId& id) const;
   // Without `subscription_id` of any subscription.
   [[nodiscard]] FoundDelivery find_delivery_by_message_id(
       uint64_t id_hash, std::optional<std::string_view> subscription_id) const;
+  // The last delivery before it of each other part of the same composite, where an acknowledgement
+  // covers those. Requires: it is there.
+  [[nodiscard]] std::vector<FoundDelivery> covered_with(const FoundDelivery& delivery) const;
   // A subscription that had unsettled deliveries has ended; acknowledgements may still come.
   void remember_ended(uint64_t ack_token);
 

@@ -95,6 +95,11 @@ class ShardState {
   void refuse(ClientRef client, uint32_t ticket);
   void post(ShardId to, Envelope envelope);
 
+  // The client is not read from while a shard that it may publish to has no room.
+  void hold_back_if_pressed(Client& client) {
+    if (is_any_pressed()) hold_back(client, 0);
+  }
+
   // -- Clients that wait for a transaction of theirs are not listened to.
   void begin_waiting(Client& client);
   void end_waiting(ClientRef client);

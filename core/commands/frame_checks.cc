@@ -15,8 +15,9 @@ bool find_transaction(Client& client, const proto::StompFrame& frame, Transactio
   return false;
 }
 
-bool has_room_in(Client& client, const proto::StompFrame& frame, const Transaction& transaction) {
-  if (transaction.size() < client.shard().options().transaction_steps_max) return true;
+bool has_room_in(Client& client, const proto::StompFrame& frame, const Transaction& transaction,
+                 size_t steps) {
+  if (transaction.size() + steps <= client.shard().options().transaction_steps_max) return true;
   client.fail(errors::kTooManyTransactions,
               "the transaction holds as many frames as --max-transaction-frames allows", &frame);
   return false;

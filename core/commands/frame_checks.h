@@ -12,9 +12,9 @@ namespace stampede::core {
 // names, or null if it names none.
 [[nodiscard]] bool find_transaction(Client& client, const proto::StompFrame& frame,
                                     Transaction*& transaction);
-// False: the transaction holds as much as it may.
+// False: so much more is more than the transaction may hold.
 [[nodiscard]] bool has_room_in(Client& client, const proto::StompFrame& frame,
-                               const Transaction& transaction);
+                               const Transaction& transaction, size_t steps = 1);
 // True: the frame asks for a receipt, and more are waiting than may.
 [[nodiscard]] bool has_too_many_receipts(Client& client, const proto::StompFrame& frame);
 

@@ -27,7 +27,8 @@ void open_on_topic(Client& client, const MappedDestination& to, const Subscripti
   auto subscription = std::make_unique<Subscription>();
   subscription->client = &client;
   if (is_acked) {
-    subscription->acks = std::make_unique<AckWindow>(options.ack.mode, options.ack.credit);
+    subscription->acks =
+        std::make_unique<AckWindow>(options.ack.mode, options.ack.credit, options.ack_order);
   }
   shard.topics.attach(*subscription, group);
   client.session().add(std::move(subscription));
@@ -49,6 +50,7 @@ void open_on_queue(Client& client, const MappedDestination& to, const Subscripti
                                  .is_temporary = to.is_temporary,
                                  .mode = options.ack.mode,
                                  .credit = options.ack.credit,
+                                 .ack_order = options.ack_order,
                                  .says_browse_end = options.says_browse_end}));
   ConsumerOptions consumer = options.consumer;
   consumer.is_no_local = options.is_no_local;

@@ -17,6 +17,7 @@ struct SubscriptionOptions {
                         // unsubscribes
   bool has_id = true;
   AckOptions ack = {};
+  std::shared_ptr<AckOrder> ack_order = nullptr;       // of a composite
   std::shared_ptr<const Selector> selector = nullptr;  // null: all messages
   bool is_no_local = false;
   ConsumerOptions consumer = {};  // of a queue

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -13,8 +15,12 @@ namespace stampede::core {
 
 namespace {
 
+bool is_queue(const MappedDestination& destination) {
+  return destination.kind == DestinationKind::kQueue;
+}
+
 // Says what is wrong with the frame, by failing the client; false if nothing is.
-bool is_refused(Client& client, const proto::StompFrame& frame) {
+bool is_refused(Client& client, const proto::StompFrame& frame, size_t parts) {
   const Options& options = client.shard().options();
   const Session& session = client.session();
   const auto id = frame.header("id");
@@ -26,9 +32,10 @@ bool is_refused(Client& client, const proto::StompFrame& frame) {
   } else if (session.is_subscribed_as(id, *frame.header("destination"))) {
     client.fail(errors::kDuplicateSubscription, "a subscription with this id is open already",
                 &frame);
-  } else if (session.subscription_count() >= options.subscriptions_max) {
+  } else if (session.subscription_count() + parts > options.subscriptions_max) {
     client.fail(errors::kTooManySubscriptions,
-                "the connection has as many subscriptions as --max-subscriptions allows", &frame);
+                "the connection would have more subscriptions than --max-subscriptions allows",
+                &frame);
   } else {
     return has_too_many_receipts(client, frame);
   }
@@ -74,14 +81,16 @@ std::optional<SubscriptionOptions> read_options(Client& client, const proto::Sto
 void handle_subscribe(Client& client, const proto::StompFrame& frame, Millis now) {
   const auto destinations = read_destination(client, frame, DestinationUse::kSubscribe);
   if (destinations.empty()) return;
-  if (destinations.size() > 1) {
-    return fail_destination(client, frame, DestinationKind::kUnsupported);
+  if (is_refused(client, frame, destinations.size())) return;
+  auto options = read_options(client, frame, std::ranges::any_of(destinations, is_queue));
+  if (!options) return;
+  const auto parts = static_cast<uint32_t>(destinations.size());
+  if (parts > 1) options->ack_order = std::make_shared<AckOrder>();
+  // The RECEIPT says that all of them are live.
+  const uint32_t ticket = client.session().begin_reply(frame, parts);
+  for (const MappedDestination& to : destinations) {
+    open_subscription(client, to, *options, ticket, now);
   }
-  const MappedDestination& to = destinations.front();
-  if (is_refused(client, frame)) return;
-  const auto asked = read_options(client, frame, to.kind == DestinationKind::kQueue);
-  if (!asked) return;
-  open_subscription(client, to, *asked, client.session().begin_reply(frame), now);
 }
 
 }  // namespace stampede::core

@@ -27,15 +27,19 @@ void handle_unsubscribe(Client& client, const proto::StompFrame& frame, Millis /
     client.fail(errors::kMissingId, "UNSUBSCRIBE needs the header id", &frame);
     return;
   }
-  Subscription* const subscription =
-      by_destination ? session.find_by_destination(*destination) : session.find_by_id(*id);
-  QueueSubscription* const queue = find_queue_subscription(session, id, destination);
-  // What was appended for it goes out before the RECEIPT, and nothing behind it.
-  if (subscription != nullptr) {
+  // All of a composite have one id. What was appended for them goes out before the RECEIPT, and
+  // nothing behind it.
+  bool is_known = false;
+  while (Subscription* const subscription =
+             by_destination ? session.find_by_destination(*destination) : session.find_by_id(*id)) {
     client.end_subscription(session.take(*subscription), true);
-  } else if (queue != nullptr) {
+    is_known = true;
+  }
+  while (QueueSubscription* const queue = find_queue_subscription(session, id, destination)) {
     client.end_queue_subscription(*queue, true);
-  } else {
+    is_known = true;
+  }
+  if (!is_known) {
     client.fail(errors::kUnknownSubscription, "no subscription with this id is open", &frame);
     return;
   }

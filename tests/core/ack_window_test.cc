@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <memory>
 #include <random>
 #include <string>
 
@@ -90,6 +91,32 @@ TEST(AckWindow, AgreesWithAPlainModel) {
       ASSERT_TRUE(model.empty() || window.has(model.rbegin()->first));
     }
   }
+}
+
+TEST(AckWindow, KnowsWhatOthersOfTheSameOrderWereGivenBefore) {
+  const auto order = std::make_shared<AckOrder>();
+  AckWindow one(AckMode::kClient, {.messages = 9}, order);
+  AckWindow other(AckMode::kClient, {.messages = 9}, order);
+  one.add(1, 0, 0);
+  other.add(5, 0, 0);
+  other.add(7, 0, 0);
+  one.add(2, 0, 0);
+  other.add(8, 0, 0);
+  EXPECT_EQ(other.last_up_to(one.place_of(2)), 7u);
+  EXPECT_EQ(other.last_up_to(one.place_of(1)), std::nullopt);
+  EXPECT_EQ(one.last_up_to(other.place_of(8)), 2u);
+  other.settle(7);
+  EXPECT_EQ(other.last_up_to(one.place_of(2)), std::nullopt);
+  EXPECT_TRUE(one.is_settled_with(other));
+}
+
+TEST(AckWindow, IsSettledWithOthersInClientModeOfOneOrderOnly) {
+  const auto order = std::make_shared<AckOrder>();
+  const AckWindow one(AckMode::kClient, {}, order);
+  EXPECT_FALSE(one.is_settled_with(AckWindow(AckMode::kClient, {}, std::make_shared<AckOrder>())));
+  EXPECT_FALSE(one.is_settled_with(AckWindow(AckMode::kClient, {})));
+  EXPECT_FALSE(AckWindow(AckMode::kClient, {}).is_settled_with_others());
+  EXPECT_FALSE(AckWindow(AckMode::kClientIndividual, {}, order).is_settled_with_others());
 }
 
 std::string ack_id(const AckId& id) {

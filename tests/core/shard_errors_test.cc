@@ -40,6 +40,12 @@ std::string repeated_levels(size_t count) {
   return name;
 }
 
+std::string repeated_parts(size_t count) {
+  std::string parts;
+  for (size_t n = 0; n < count; ++n) parts += ",/a";
+  return parts;
+}
+
 const Options kDefaults;
 
 const std::vector<Mistake> kMistakes = {
@@ -96,6 +102,14 @@ const std::vector<Mistake> kMistakes = {
      "bad-destination", "amq.topic/{key}", 1002},
     {"UserWithoutDestination", "SEND\ndestination:/user/bob\nreceipt:r7\n\nx", "bad-destination",
      "/user/{name}/", 1002},
+    {"TemporaryWithoutName", "SUBSCRIBE\nid:2\ndestination:/temp-queue/\nreceipt:r7\n\n",
+     "bad-destination", "/temp-queue/{name}", 1002},
+    {"ForeignDestination", "SUBSCRIBE\nid:2\ndestination:/reply-queue/0-9-x/a\nreceipt:r7\n\n",
+     "access-denied", "another connection", 1008},
+    {"ManyParts",
+     "SEND\ndestination:/a" + repeated_parts(kDefaults.composite_destinations_max) +
+         "\nreceipt:r7\n\nx",
+     "bad-destination", "--max-composite-destinations", 1002},
     {"UserPattern", "SUBSCRIBE\nid:2\ndestination:/user/queue/*\nreceipt:r7\n\n", "bad-destination",
      "user", 1002},
     {"QueuePattern", "SUBSCRIBE\nid:2\ndestination:/queue/*\nreceipt:r7\n\n", "bad-destination",

@@ -107,6 +107,9 @@ void add_sessions(std::vector<Option>& table) {
   table.push_back(size_option("max-selector-body", sessions,
                               "Largest body that selectors look into",
                               &Options::selector_body_bytes_max, {0, 64_MiB}));
+  table.push_back(count_option("max-composite-destinations", sessions,
+                               "Parts of a destination such as /topic/a,/queue/b",
+                               &Options::composite_destinations_max, {1, 1'024}));
   table.push_back(count_option("max-receipts-pending", sessions,
                                "Receipts of a connection that wait for another shard",
                                &Options::receipts_pending_max, {1, 1'000'000}));
