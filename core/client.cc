@@ -6,7 +6,6 @@
 
 #include "core/shard_state.h"
 #include "proto/base/check.h"
-#include "proto/stomp_encoder.h"
 #include "proto/utf8.h"
 #include "proto/ws_encoder.h"
 
@@ -163,25 +162,20 @@ void Client::fail(const ErrorKind& kind, std::string_view sentence,
 void Client::fail(const ErrorKind& kind, std::string_view sentence, std::string_view receipt_id,
                   bool has_receipt) {
   if (is_closing()) return;
+  set_error_farewell(kind, sentence, receipt_id, has_receipt);
+  begin_closing(kind.reason, std::string(kind.token).append(": ").append(sentence), Unsent::kDrop);
+  settle_farewell();
+}
+
+void Client::set_error_farewell(const ErrorKind& kind, std::string_view sentence,
+                                std::string_view receipt_id, bool has_receipt) {
   ++shard_.metrics.errors_sent;
-  std::string error;
-  proto::append_error(error,
-                      {.token = kind.token,
-                       .sentence = sentence,
-                       .receipt_id = receipt_id,
-                       .has_receipt = has_receipt,
-                       .supported_versions = kind.token == errors::kVersionNotSupported.token
-                                                 ? std::string_view("1.0,1.1,1.2")
-                                                 : std::string_view()},
-                      session_.version());
+  has_failed_ = true;
   std::string farewell;
-  append_framed(farewell, framing(), error);
+  append_framed(farewell, framing(),
+                errors::frame_of(kind, sentence, receipt_id, has_receipt, session_.version()));
   append_close_frame(farewell, kind.code);
   outflow_.set_farewell(std::move(farewell));
-  std::string detail(kind.token);
-  detail.append(": ").append(sentence);
-  begin_closing(kind.reason, detail, Unsent::kDrop);
-  settle_farewell();
 }
 
 void Client::fail_slow(const ErrorKind& kind) {
@@ -196,16 +190,24 @@ void Client::fail_slow(const ErrorKind& kind) {
 }
 
 void Client::fail_queue_full(uint32_t ticket) {
-  // Even if it is closing because of another: its farewell waits for what it is owed.
-  const std::optional<std::string> receipt = session_.cancel_reply(*this, ticket);
-  fail(errors::kQueueFull,
-       "the queue holds as much as --max-queue-messages and --max-queue-bytes allow",
-       receipt.value_or(std::string()), receipt.has_value());
+  constexpr std::string_view kSentence =
+      "the queue holds as much as --max-queue-messages and --max-queue-bytes allow";
+  const std::optional<std::string> receipt = session_.cancel_reply(ticket);
+  const std::string_view receipt_id = receipt ? std::string_view(*receipt) : std::string_view();
+  if (!is_closing()) {
+    fail(errors::kQueueFull, kSentence, receipt_id, receipt.has_value());
+  } else if (!has_failed_ && session_.owes_replies()) {
+    // It said DISCONNECT or ended its stream meanwhile, and is told this instead of goodbye.
+    set_error_farewell(errors::kQueueFull, kSentence, receipt_id, receipt.has_value());
+  }
+  session_.release_replies(*this);
 }
 
-void Client::finish(CloseReason reason, std::string_view detail, proto::WsStatusCode code) {
+void Client::finish(CloseReason reason, std::string_view detail, proto::WsStatusCode code,
+                    std::string_view last_frame) {
   if (is_closing()) return;
   std::string farewell;
+  if (!last_frame.empty()) append_framed(farewell, framing(), last_frame);
   append_close_frame(farewell, code);
   outflow_.set_farewell(std::move(farewell));
   // Who says DISCONNECT still gets what was its own before (it may have subscribed, sent and left

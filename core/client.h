@@ -74,8 +74,10 @@ class Client {
   // As fail(), with the receipt text of a frame that could not be parsed whole.
   void fail(const ErrorKind& kind, std::string_view sentence, std::string_view receipt_id,
             bool has_receipt);
-  // Ends without ERROR; the close frame carries the code (RFC 6455 section 7.4).
-  void finish(CloseReason reason, std::string_view detail, proto::WsStatusCode code);
+  // Ends without ERROR; the close frame carries the code (RFC 6455 section 7.4). `last_frame` goes
+  // before it, once all is sent that the client is owed.
+  void finish(CloseReason reason, std::string_view detail, proto::WsStatusCode code,
+              std::string_view last_frame = {});
   // Answers the handshake with a refusal and ends.
   void refuse(CloseReason reason, std::string_view answer, std::string_view detail);
   // For a reader that lags: drops its subscriptions, and says ERROR behind what is in flight.
@@ -148,6 +150,8 @@ class Client {
 
  private:
   void on_private_grown();
+  void set_error_farewell(const ErrorKind& kind, std::string_view sentence,
+                          std::string_view receipt_id, bool has_receipt);
   // What becomes of MESSAGEs that were appended for the client but not sent yet.
   enum class Unsent : bool { kDrop, kSend };
   void begin_closing(CloseReason reason, std::string_view detail, Unsent unsent);
@@ -184,6 +188,7 @@ class Client {
   uint32_t handle_;
   Transport transport_;
   ClientPhase phase_;
+  bool has_failed_ = false;  // its farewell is an ERROR
   bool has_peer_ended_ = false;
   bool has_held_end_ = false;  // the peer ended behind the held octets
   bool is_draining_ = false;

@@ -1,6 +1,23 @@
 #include "core/errors.h"
 
+#include "proto/stomp_encoder.h"
+
 namespace stampede::core::errors {
+
+std::string frame_of(const ErrorKind& kind, std::string_view sentence, std::string_view receipt_id,
+                     bool has_receipt, proto::StompVersion version) {
+  const bool is_of_version = kind.token == kVersionNotSupported.token;
+  std::string frame;
+  proto::append_error(
+      frame,
+      {.token = kind.token,
+       .sentence = sentence,
+       .receipt_id = receipt_id,
+       .has_receipt = has_receipt,
+       .supported_versions = is_of_version ? std::string_view("1.0,1.1,1.2") : std::string_view()},
+      version);
+  return frame;
+}
 
 ErrorKind of_parser(proto::StompError error) {
   switch (error) {

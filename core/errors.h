@@ -1,9 +1,11 @@
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "core/shard_types.h"
 #include "proto/stomp_parser.h"
+#include "proto/stomp_types.h"
 #include "proto/ws_types.h"
 
 namespace stampede::core {
@@ -81,6 +83,10 @@ inline constexpr ErrorKind kSlowConsumerTime{"slow-consumer", CloseReason::kSlow
 inline constexpr ErrorKind kServerDraining{"server-draining", CloseReason::kDrain,
                                            proto::WsStatusCode::kGoingAway};
 
+// The ERROR frame of the kind. `receipt_id` may be empty and still be there.
+[[nodiscard]] std::string frame_of(const ErrorKind& kind, std::string_view sentence,
+                                   std::string_view receipt_id, bool has_receipt,
+                                   proto::StompVersion version);
 // What the parser found, under the parser's own token.
 [[nodiscard]] ErrorKind of_parser(proto::StompError error);
 // The flags that set the limit which the parser found passed; empty if it is none.

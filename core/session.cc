@@ -91,12 +91,6 @@ void Session::report(Client& client, uint32_t ticket, uint64_t subscriptions) {
   release_replies(client);
 }
 
-std::optional<std::string> Session::cancel_reply(Client& client, uint32_t ticket) {
-  std::optional<std::string> receipt = replies_.cancel(ticket);
-  release_replies(client);
-  return receipt;
-}
-
 void Session::release_replies(Client& client) {
   std::string& receipt = client.shard().frame_scratch;
   replies_.release([&](std::string_view receipt_id, std::optional<uint64_t> subscriptions) {

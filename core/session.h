@@ -58,8 +58,11 @@ class Session {
   void count_subscriptions(uint32_t ticket) { replies_.count_subscriptions(ticket); }
   void expect_reports(uint32_t ticket, uint32_t shards);
   void report(Client& client, uint32_t ticket, uint64_t subscriptions);
-  // The work failed, and its RECEIPT will not be sent; gives the receipt's text.
-  std::optional<std::string> cancel_reply(Client& client, uint32_t ticket);
+  // The work failed, and its RECEIPT will not be sent; gives the receipt's text. What waits behind
+  // it does until release_replies().
+  std::optional<std::string> cancel_reply(uint32_t ticket) { return replies_.cancel(ticket); }
+  // Sends the RECEIPTs that no earlier one holds back.
+  void release_replies(Client& client);
   void forget_replies() { replies_ = {}; }
 
   // -- Deliveries that wait to be acknowledged. O(subscriptions + deliveries of one).
@@ -134,7 +137,6 @@ class Session {
     std::vector<uint64_t> ended_tokens;
   };
   [[nodiscard]] Rare& rare();
-  void release_replies(Client& client);
 
   std::unique_ptr<Subscription> subscriptions_;
   std::unique_ptr<Rare> rare_;

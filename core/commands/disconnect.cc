@@ -1,14 +1,19 @@
+#include <string>
+
 #include "core/commands/commands.h"
 #include "core/session.h"
+#include "proto/stomp_encoder.h"
 
 namespace stampede::core {
 
 void handle_disconnect(Client& client, const proto::StompFrame& frame, Millis /*now*/) {
-  // The farewell waits for this RECEIPT, and it for those of earlier frames (STOMP 1.2,
-  // "DISCONNECT").
-  const uint32_t ticket = client.session().begin_reply(frame);
-  client.finish(CloseReason::kClientDisconnect, "DISCONNECT", proto::WsStatusCode::kNormal);
-  if (ticket != 0) client.session().complete_reply(client, ticket);
+  // Its RECEIPT comes behind those of earlier frames (STOMP 1.2, "DISCONNECT"), and not at all if
+  // one of them fails yet.
+  std::string answer;
+  if (const auto receipt = frame.header("receipt")) {
+    proto::append_receipt(answer, *receipt, client.session().version());
+  }
+  client.finish(CloseReason::kClientDisconnect, "DISCONNECT", proto::WsStatusCode::kNormal, answer);
 }
 
 }  // namespace stampede::core

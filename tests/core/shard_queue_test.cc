@@ -428,6 +428,23 @@ TEST_P(SmallQueue, TellsTheClientOfTheFirstThatItRefused) {
   EXPECT_EQ(shards_.last_frame(producer_).header("receipt-id"), "a");
 }
 
+TEST_P(SmallQueue, TellsWhoSaysGoodbyeThatASendWasRefused) {
+  put_range(1, 3);
+  ShardFixture::write(producer_, "SEND\ndestination:/queue/a\nreceipt:a\n\nx");
+  ShardFixture::write(producer_, "DISCONNECT\nreceipt:bye\n\n");
+  shards_.run();
+  EXPECT_EQ(received(producer_), "ERROR queue-full, end");
+  EXPECT_EQ(shards_.last_frame(producer_).header("receipt-id"), "a");
+}
+
+TEST_P(SmallQueue, TellsWhoEndsItsStreamThatASendWasRefused) {
+  put_range(1, 3);
+  ShardFixture::write(producer_, "SEND\ndestination:/queue/a\nreceipt:a\n\nx");
+  shards_.deliver(producer_);
+  shards_.half_close(producer_);
+  EXPECT_EQ(shards_.last_frame(producer_).header("receipt-id"), "a");
+}
+
 TEST_P(SmallQueue, DoesNotRememberTheIdOfWhatItRefused) {
   put_range(1, 3);
   put("4", "message-id:again\n");
