@@ -105,7 +105,7 @@ bool QueueRoutes::publish_owned(Message* message, bool is_reserved, Millis now) 
   const std::string_view name = message->route();
   const size_t bytes = message->memory_bytes();
   if (is_reserved) {
-    queues_.unreserve(name, 1, bytes);
+    queues_.unreserve(name, 1, bytes, now);
   } else if (!queues_.has_room(name, 1, bytes, now)) {
     ++shard_.metrics.queue_refused;
     message->drop_reference();
@@ -219,7 +219,7 @@ void QueueRoutes::on_reserved(uint64_t token, ShardId owner, bool is_granted, Mi
 
 void QueueRoutes::end_commit(Commit commit, Millis now) {
   if (commit.is_refused) {
-    give_up(commit);
+    give_up(commit, now);
   } else {
     carry_out(commit, now);
   }
@@ -237,11 +237,11 @@ void QueueRoutes::carry_out(const Commit& commit, Millis now) {
   if (Client* client = shard_.find(commit.client)) shard_.hold_back_if_pressed(*client);
 }
 
-void QueueRoutes::give_up(const Commit& commit) {
+void QueueRoutes::give_up(const Commit& commit, Millis now) {
   for (const auto& [owner, reservation] : commit.reservations) {
     if (std::ranges::find(commit.granted, owner) == commit.granted.end()) continue;
     if (owner == shard_.id()) {
-      unreserve(reservation);
+      unreserve(reservation, now);
     } else {
       shard_.post(owner,
                   {.kind = EnvelopeKind::kUnreserve, .reservation = new Reservation(reservation)});
@@ -267,9 +267,9 @@ bool QueueRoutes::reserve(const Reservation& reservation, Millis now) {
   return true;
 }
 
-void QueueRoutes::unreserve(const Reservation& reservation) {
+void QueueRoutes::unreserve(const Reservation& reservation, Millis now) {
   for (const Reservation::Room& room : reservation.rooms) {
-    queues_.unreserve(room.queue, room.messages, room.bytes);
+    queues_.unreserve(room.queue, room.messages, room.bytes, now);
   }
 }
 
@@ -314,7 +314,7 @@ void QueueRoutes::on_envelope(Envelope& envelope, Millis now) {
       on_reserved(envelope.token, envelope.from, envelope.detail != 0, now);
       break;
     case EnvelopeKind::kUnreserve:
-      unreserve(*envelope.reservation);
+      unreserve(*envelope.reservation, now);
       break;
     default:
       CHECK(false);

@@ -86,13 +86,13 @@ class QueueRoutes : private QueueOutlet {
             uint32_t earlier_deliveries);
   void tell_browse_end(ClientRef client, uint32_t number);
   [[nodiscard]] bool reserve(const Reservation& reservation, Millis now);
-  void unreserve(const Reservation& reservation);
+  void unreserve(const Reservation& reservation, Millis now);
   [[nodiscard]] std::vector<std::pair<ShardId, Reservation>> room_needed(
       const std::vector<TransactionStep>& steps) const;
   void on_reserved(uint64_t token, ShardId owner, bool is_granted, Millis now);
   void end_commit(Commit commit, Millis now);
   void carry_out(const Commit& commit, Millis now);
-  void give_up(const Commit& commit);
+  void give_up(const Commit& commit, Millis now);
 
   ShardState& shard_;
   Queues queues_;

@@ -53,12 +53,15 @@ Queues::~Queues() {
   for (const auto& [name, entry] : table_) timers_.disarm(entry->timer);
 }
 
-Queues::Entry& Queues::find_or_make(std::string_view name) {
+Queues::Entry& Queues::find_or_make(std::string_view name, Millis now) {
   if (const auto found = table_.find(name); found != table_.end()) return *found->second;
   QueueSink& sink = *this;
   auto made = std::make_unique<Entry>(name, options_, sink);
   Entry& entry = *made;
   table_.emplace(entry.name, std::move(made));
+  // It may be that nothing comes of what it was made for.
+  entry.idle_since = now;
+  idle_.push_back(entry);
   return entry;
 }
 
@@ -81,7 +84,7 @@ void Queues::end_change(Entry& entry, Millis now) {
 // -- Publishing.
 
 bool Queues::has_room(std::string_view name, size_t messages, size_t bytes, Millis now) {
-  Entry& entry = find_or_make(name);
+  Entry& entry = find_or_make(name, now);
   if (entry.queue.has_room(messages, bytes)) return true;
   // What has expired and was not looked at since takes no room.
   entry.queue.run(now);
@@ -90,21 +93,23 @@ bool Queues::has_room(std::string_view name, size_t messages, size_t bytes, Mill
 }
 
 void Queues::publish(Message* message, Millis now) {
-  Entry& entry = find_or_make(message->route());
+  Entry& entry = find_or_make(message->route(), now);
   entry.queue.publish(message, now);
   end_change(entry, now);
 }
 
 void Queues::reserve(std::string_view name, size_t messages, size_t bytes, Millis now) {
-  Entry& entry = find_or_make(name);
+  Entry& entry = find_or_make(name, now);
   entry.queue.reserve(messages, bytes);
   end_change(entry, now);
 }
 
-void Queues::unreserve(std::string_view name, size_t messages, size_t bytes) {
+void Queues::unreserve(std::string_view name, size_t messages, size_t bytes, Millis now) {
   const auto found = table_.find(name);
   CHECK(found != table_.end());
-  found->second->queue.unreserve(messages, bytes);
+  Entry& entry = *found->second;
+  entry.queue.unreserve(messages, bytes);
+  end_change(entry, now);
 }
 
 size_t Queues::consumers_of(std::string_view name) const {
@@ -116,7 +121,7 @@ size_t Queues::consumers_of(std::string_view name) const {
 
 void Queues::add_consumer(std::string_view name, const ConsumerKey& key, ConsumerRequest request,
                           Millis now) {
-  Entry& entry = find_or_make(name);
+  Entry& entry = find_or_make(name, now);
   consumers_.emplace(key, &entry);
   if (request.selector != nullptr) {
     request.options.filter =

@@ -40,9 +40,9 @@ class QueueOutlet {
 // becomes of dead letters. How one queue works is Queue's business.
 //
 // Owns:      the queues, and through them the messages. Thread: owner shard.
-// Lifetime:  a queue is made by the first SEND or SUBSCRIBE, and goes once it has been without
-//            messages and consumers for --queue-idle-time. A temporary one is made by a SUBSCRIBE
-//            and goes with its last consumer, and what is in it too.
+// Lifetime:  a queue is made by the first SEND, COMMIT or SUBSCRIBE, and goes once it has been
+//            without messages and consumers for --queue-idle-time. A temporary one is made by a
+//            SUBSCRIBE and goes with its last consumer, and what is in it too.
 // Invariant: a consumer is in the table as long as it is in its queue.
 class Queues : private QueueSink {
  public:
@@ -56,7 +56,7 @@ class Queues : private QueueSink {
   // Requires: has_room(), and that the message was numbered. Takes over the reference.
   void publish(Message* message, Millis now);
   void reserve(std::string_view name, size_t messages, size_t bytes, Millis now);
-  void unreserve(std::string_view name, size_t messages, size_t bytes);
+  void unreserve(std::string_view name, size_t messages, size_t bytes, Millis now);
 
   // How many there are, browsers included.
   [[nodiscard]] size_t consumers_of(std::string_view name) const;
@@ -111,7 +111,7 @@ class Queues : private QueueSink {
   void on_browsed(const ConsumerKey& browser) override;
   void on_dead(Message& message, DeadReason reason, uint32_t deliveries) override;
 
-  Entry& find_or_make(std::string_view name);
+  Entry& find_or_make(std::string_view name, Millis now);
   // What every change ends with: timer and list of idle queues follow, and dead letters go out.
   void end_change(Entry& entry, Millis now);
   void end_temporary(Entry& entry);

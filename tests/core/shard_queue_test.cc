@@ -341,6 +341,16 @@ TEST_P(ShardQueue, IsForgottenWhenItHasBeenIdle) {
   EXPECT_EQ(shards_.tables().queues, 0u);
 }
 
+TEST_P(ShardQueue, IsForgottenIfAllThatCameWasARepeatedId) {
+  Peer& peer = consumer();
+  put("1", "message-id:m\n");
+  shards_.reset(peer);
+  shards_.advance(61'000);
+  put("1", "message-id:m\n");
+  shards_.advance(61'000);
+  EXPECT_EQ(shards_.tables().queues, 0u);
+}
+
 TEST_P(ShardQueue, IsKeptWhileSomethingWaits) {
   put("1");
   shards_.advance(300'000);

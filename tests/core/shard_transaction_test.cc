@@ -239,6 +239,17 @@ TEST_P(ShardTransaction, GivesBackTheRoomInQueuesOfOtherShards) {
   EXPECT_EQ(shards_.tables().queued, 12u);
 }
 
+TEST_P(ShardTransaction, LeavesNoQueueBehindIfItIsRefused) {
+  say("BEGIN");
+  for (const char* queue : {"/queue/a", "/queue/b", "/queue/c"}) put(queue, "x");
+  for (int n = 0; n < 3; ++n) put("/queue/d", "x");
+  shards_.send(reader_, "SEND\ndestination:/queue/d\n\nx");
+  say("COMMIT");
+  EXPECT_EQ(error(), "queue-full");
+  shards_.advance(61'000);
+  EXPECT_EQ(shards_.tables().queues, 1u);
+}
+
 TEST_P(ShardTransaction, ComesBeforeWhatFollowsIt) {
   for (const char* frame :
        {"BEGIN\ntransaction:t\n\n", "SEND\ndestination:/queue/a\ntransaction:t\n\n1",
