@@ -100,7 +100,7 @@ void Client::on_connected(proto::StompVersion version, Millis now) {
 }
 
 void Client::on_peer_ended(Millis now) {
-  if (intake_.has_held() && !is_closing()) {
+  if ((intake_.has_held() || is_committing) && !is_closing()) {
     has_held_end_ = true;
     return;
   }
@@ -147,6 +147,7 @@ void Client::begin_closing(CloseReason reason, std::string_view detail, Unsent u
   shard_.on_closing(*this, reason, detail, peer_, frames_received_);
   end_all_subscriptions(unsent);
   intake_.end();
+  has_peer_ended_ |= std::exchange(has_held_end_, false);
   phase_ = ClientPhase::kFlushing;
   phase_since_ = shard_.now();
   is_dismissed_ = false;
@@ -253,7 +254,6 @@ void Client::begin_drain() {
   }
   is_draining_ = true;
   intake_.end();
-  has_peer_ended_ = std::exchange(has_held_end_, false);
 }
 
 void Client::dismiss() {

@@ -190,7 +190,7 @@ class Client {
   ClientPhase phase_;
   bool has_failed_ = false;  // its farewell is an ERROR
   bool has_peer_ended_ = false;
-  bool has_held_end_ = false;  // the peer ended behind the held octets
+  bool has_held_end_ = false;  // the peer ended behind the held octets, or behind a COMMIT
   bool is_draining_ = false;
   bool is_dismissed_ = false;
 };

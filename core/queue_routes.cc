@@ -218,7 +218,12 @@ void QueueRoutes::on_reserved(uint64_t token, ShardId owner, bool is_granted, Mi
 }
 
 void QueueRoutes::end_commit(Commit commit, Millis now) {
-  if (commit.is_refused) {
+  // What it would settle went back when its client left: then nothing of it may happen.
+  const bool settles = std::ranges::any_of(
+      commit.steps, [](const TransactionStep& step) { return step.message == nullptr; });
+  const Client* const client = settles ? shard_.find(commit.client) : nullptr;
+  const bool is_lost = settles && (client == nullptr || client->is_closing());
+  if (commit.is_refused || is_lost) {
     give_up(commit, now);
   } else {
     carry_out(commit, now);
@@ -229,8 +234,9 @@ void QueueRoutes::carry_out(const Commit& commit, Millis now) {
   for (const TransactionStep& step : commit.steps) {
     if (step.message != nullptr) {
       shard_.route(step.message, commit.client, commit.ticket, needs_room(*step.message), now);
-    } else if (Client* client = shard_.find(commit.client); client && !client->is_closing()) {
-      client->settle(client->session().find_delivery({step.tag, step.ack_token}), step.settlement);
+    } else {
+      Client& client = *shard_.find(commit.client);
+      client.settle(client.session().find_delivery({step.tag, step.ack_token}), step.settlement);
     }
   }
   shard_.complete(commit.client, commit.ticket);

@@ -264,6 +264,52 @@ TEST_P(ShardTransaction, ComesBeforeWhatFollowsIt) {
   EXPECT_EQ(received(reader_), "MESSAGE q 1, MESSAGE q 2");
 }
 
+// Takes a message from one queue and sends to others, but nothing happens yet.
+class ShardWork : public ShardTransaction {
+ protected:
+  ShardWork() {
+    subscribe(client_, "/queue/work", "q", "ack:client-individual\n");
+    shards_.send(reader_, "SEND\ndestination:/queue/work\n\nwork");
+    const std::string ack(*shards_.last_frame(client_).header("ack"));
+    ShardFixture::write(client_, "BEGIN\ntransaction:t\n\n");
+    ShardFixture::write(client_, "ACK\ntransaction:t\nid:" + ack + "\n\n");
+    for (const char* queue : {"a", "b"}) {
+      ShardFixture::write(
+          client_, "SEND\ntransaction:t\ndestination:/queue/" + std::string(queue) + "\n\ndone");
+    }
+    ShardFixture::write(client_, "COMMIT\ntransaction:t\nreceipt:c\n\n");
+    shards_.deliver(client_);
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Shards, ShardWork, ::testing::Values(1, 2, 4));
+
+TEST_P(ShardWork, IsCarriedOutIfTheStreamEndsBehindIt) {
+  shards_.half_close(client_);
+  EXPECT_TRUE(received(client_).starts_with("MESSAGE q work, RECEIPT c"));
+  EXPECT_EQ(shards_.tables().queued, 2u);
+}
+
+TEST_P(ShardWork, IsCarriedOutWholeOrNotAtAllIfTheConnectionIsLost) {
+  shards_.reset(client_);
+  subscribe(reader_, "/queue/work", "w");
+  subscribe(reader_, "/queue/a", "a");
+  subscribe(reader_, "/queue/b", "b");
+  const std::string seen = received(reader_);
+  EXPECT_TRUE(seen == "MESSAGE w work" || seen == "MESSAGE a done, MESSAGE b done") << seen;
+}
+
+TEST_P(ShardTransaction, DoesNotWaitForAStreamThatHasEndedIfItIsRefused) {
+  say("BEGIN");
+  for (int n = 0; n < 4; ++n) put("/queue/a", "x");
+  client_.answers_end = false;
+  ShardFixture::write(client_, "COMMIT\ntransaction:t\n\n");
+  shards_.deliver(client_);
+  shards_.half_close(client_);
+  EXPECT_EQ(error(), "queue-full");
+  EXPECT_TRUE(client_.is_released());
+}
+
 TEST_P(ShardTransaction, IsCarriedOutBeforeADrainEnds) {
   for (const char* frame :
        {"BEGIN\ntransaction:t\n\n", "SEND\ndestination:/queue/a\ntransaction:t\n\n1",
