@@ -13,6 +13,7 @@
 #include <optional>
 
 #include "proto/base/check.h"
+#include "proto/http_head.h"
 #include "proto/origin.h"
 
 namespace stampede::proto {
@@ -112,10 +113,6 @@ std::string accept_value(std::string_view key) {
   return {reinterpret_cast<const char*>(encoded), static_cast<size_t>(size)};
 }
 
-std::string_view reason_phrase(int status_code) {
-  return view(http::obsolete_reason(http::int_to_status(static_cast<unsigned>(status_code))));
-}
-
 Verdict refuse(int status_code, std::string_view reason) { return Refusal{status_code, reason}; }
 
 Verdict check_request_line(const Request& request, const UpgradePolicy& policy) {
@@ -192,55 +189,27 @@ std::string accepting_answer(std::string_view key, std::string_view subprotocol)
   return answer;
 }
 
-// Neither a line's text nor its end: no head that holds one can become good. A line feed is looked
-// at with the octet before it.
-constexpr bool is_never_in_head(uint8_t octet) {
-  return (octet < 0x20 && octet != '\t' && octet != '\r' && octet != '\n') || octet == 0x7F;
-}
-
 }  // namespace
 
 struct HttpUpgrade::State {
-  explicit State(const UpgradePolicy& upgrade_policy) : policy(upgrade_policy) {}
+  explicit State(const UpgradePolicy& upgrade_policy)
+      : policy(upgrade_policy), head(upgrade_policy.head_bytes_max) {}
 
   UpgradeStatus accept(std::string_view key, std::string_view chosen);
   UpgradeStatus refuse_with(const Refusal& why);
   UpgradeStatus on_head(std::string_view complete_head);
-  // How many octets of `input` belong to the head; `refused` if they end with one that rules it
-  // out.
-  size_t scan(std::span<const uint8_t> input, Verdict& refused);
 
   const UpgradePolicy& policy;
-  std::string head;        // octets of earlier pieces
-  size_t end_matched = 0;  // how much of kEndOfHead the head ends with
+  HttpHead head;
   std::string answer;
   std::string_view refusal;  // all reasons are literals
   std::string_view subprotocol;
   int status_code = 0;
 };
 
-size_t HttpUpgrade::State::scan(std::span<const uint8_t> input, Verdict& refused) {
-  // No use in a faster search: a head passes here once per connection.
-  for (size_t at = 0; at < input.size(); ++at) {
-    const uint8_t octet = input[at];
-    if (head.size() + at >= policy.head_bytes_max) {
-      refused = refuse(431, "the request head is too long");
-      return at + 1;
-    }
-    const bool continues = octet == static_cast<uint8_t>(kEndOfHead[end_matched]);
-    if (is_never_in_head(octet) || (octet == '\n' && !continues)) {
-      refused = refuse(400, "the request is not HTTP");
-      return at + 1;
-    }
-    end_matched = continues ? end_matched + 1 : (octet == '\r' ? 1 : 0);
-    if (end_matched == kEndOfHead.size()) return at + 1;
-  }
-  return input.size();
-}
-
 UpgradeStatus HttpUpgrade::State::on_head(std::string_view complete_head) {
   http::request_parser<http::empty_body> parser;
-  parser.header_limit(std::numeric_limits<uint32_t>::max());  // scan() counted already
+  parser.header_limit(std::numeric_limits<uint32_t>::max());  // HttpHead counted already
   boost::system::error_code error;
   const size_t parsed =
       parser.put(boost::asio::const_buffer(complete_head.data(), complete_head.size()), error);
@@ -279,18 +248,18 @@ HttpUpgrade::~HttpUpgrade() = default;
 UpgradeResult HttpUpgrade::feed(std::span<const uint8_t> input) {
   State& state = *state_;
   CHECK(state.status_code == 0);
-  Verdict refused;
-  const size_t taken = state.scan(input, refused);
-  if (refused) return {state.refuse_with(*refused), taken};
-
-  const std::string_view piece(reinterpret_cast<const char*>(input.data()), taken);
-  const bool complete = state.end_matched == kEndOfHead.size();
-  // Most heads come in one piece and are read where they lie.
-  if (complete && state.head.empty()) return {state.on_head(piece), taken};
-  state.head += piece;
-  if (!complete) return {UpgradeStatus::kNeedMore, taken};
-  const std::string head = std::move(state.head);
-  return {state.on_head(head), taken};
+  const HttpHead::Progress progress = state.head.feed(input);
+  switch (progress.status) {
+    case HttpHead::Status::kNeedMore:
+      return {UpgradeStatus::kNeedMore, progress.consumed};
+    case HttpHead::Status::kTooLong:
+      return {state.refuse_with({431, "the request head is too long"}), progress.consumed};
+    case HttpHead::Status::kNotHttp:
+      return {state.refuse_with({400, "the request is not HTTP"}), progress.consumed};
+    case HttpHead::Status::kComplete:
+      break;
+  }
+  return {state.on_head(state.head.text()), progress.consumed};
 }
 
 const std::string& HttpUpgrade::answer() const { return state_->answer; }
@@ -300,7 +269,7 @@ std::string_view HttpUpgrade::subprotocol() const { return state_->subprotocol; 
 
 std::string HttpUpgrade::refusal_answer(int status_code, std::string_view reason) {
   std::string answer = "HTTP/1.1 " + std::to_string(status_code) + ' ';
-  answer += reason_phrase(status_code);
+  answer += http_reason_phrase(status_code);
   answer += "\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ";
   answer += std::to_string(reason.size() + 1);
   if (status_code == 405) answer += "\r\nAllow: GET";
