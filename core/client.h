@@ -122,11 +122,14 @@ class Client {
   [[nodiscard]] bool has_peer_ended() const { return has_peer_ended_; }
   [[nodiscard]] bool has_work() const;
   [[nodiscard]] ClientPhase phase() const { return phase_; }
+  [[nodiscard]] Millis phase_since() const { return phase_since_; }
+  [[nodiscard]] const std::string& peer() const { return peer_; }
   [[nodiscard]] Transport transport() const { return transport_; }
   [[nodiscard]] ClientRef ref() const { return ref_; }
   [[nodiscard]] uint64_t id() const { return id_; }
   [[nodiscard]] uint32_t handle() const { return handle_; }
   [[nodiscard]] Session& session() { return session_; }
+  [[nodiscard]] const Session& session() const { return session_; }
   [[nodiscard]] ShardState& shard() { return shard_; }
   // How MESSAGEs are put on its wire.
   [[nodiscard]] WireVariant wire_variant() const;

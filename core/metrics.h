@@ -22,6 +22,7 @@ struct ShardMetrics {
   uint64_t messages_duplicate = 0;      // dropped by the duplicate window
   uint64_t messages_unrouted = 0;       // numbered, and no shard had interest
   uint64_t temporary_dropped = 0;       // for temporary destinations that were not there or full
+  uint64_t messages_delivered = 0;      // message x subscription to a topic of this home shard
   uint64_t messages_appended = 0;       // message x group
   uint64_t bytes_discarded = 0;         // of MESSAGEs still unsent when their connection left
   uint64_t headers_unexpressible = 0;   // left out: the subscriber's version has no escape for them

@@ -114,6 +114,7 @@ void Owner::touch(Destination& destination, Millis now) {
 void Owner::add_interest(std::string_view name, ShardId shard, Millis now) {
   Destination& destination = find_or_make(name, hash_text(name, options_.boot_id), now);
   if (destination.interest == 0) idle_.remove(destination);
+  interested_ += 1 - (destination.interest >> shard & 1);
   destination.interest |= uint64_t{1} << shard;
 }
 
@@ -121,6 +122,7 @@ void Owner::remove_interest(std::string_view name, ShardId shard, Millis now) {
   const auto found = table_.find(name);
   CHECK(found != table_.end());
   Destination& destination = *found->second;
+  interested_ -= destination.interest >> shard & 1;
   destination.interest &= ~(uint64_t{1} << shard);
   if (destination.interest != 0) return;
   destination.last_used = now;
@@ -161,9 +163,7 @@ void Owner::expire(Millis now) {
 
 void Owner::count_tables(ShardTables& tables) const {
   tables.destinations += table_.size();
-  for (const auto& [name, destination] : table_) {
-    tables.interested += static_cast<uint64_t>(std::popcount(destination->interest));
-  }
+  tables.interested += interested_;
   auto count = [&](uint64_t shards) {
     tables.pattern_interests += static_cast<uint64_t>(std::popcount(shards));
   };

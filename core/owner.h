@@ -88,6 +88,7 @@ class Owner {
   PatternTrie<uint64_t> patterns_;  // which shards subscribed the pattern
   uint64_t pattern_generation_ = 1;
   uint64_t incarnations_ = 0;
+  uint64_t interested_ = 0;  // (destination, shard) pairs
 };
 
 }  // namespace stampede::core

@@ -59,6 +59,7 @@ class QueueRoutes : private QueueOutlet {
   void on_timer(Timer& timer, Millis now) { queues_.on_timer(timer, now); }
   void expire(Millis now) { queues_.expire(now); }
   void count_tables(ShardTables& tables) const { queues_.count_tables(tables); }
+  [[nodiscard]] std::vector<QueueEntry> list(ListRange range) const { return queues_.list(range); }
 
   // An envelope about queues. What it refers to is the caller's to free, but what is null
   // afterwards was taken over.

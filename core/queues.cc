@@ -246,4 +246,23 @@ void Queues::count_tables(ShardTables& tables) const {
   }
 }
 
+std::vector<QueueEntry> Queues::list(ListRange range) const {
+  std::vector<QueueEntry> entries;
+  for (const auto& [name, entry] : table_) {
+    if (entries.size() == range.limit) break;
+    if (range.offset > 0) {
+      --range.offset;
+      continue;
+    }
+    const Queue& queue = entry->queue;
+    entries.push_back({.name = queue.name(),
+                       .waiting = queue.waiting(),
+                       .delayed = queue.delayed(),
+                       .unsettled = queue.unsettled(),
+                       .bytes = queue.bytes(),
+                       .consumers = queue.consumers()});
+  }
+  return entries;
+}
+
 }  // namespace stampede::core

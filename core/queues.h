@@ -11,6 +11,7 @@
 
 #include "core/envelope.h"
 #include "core/intrusive_list.h"
+#include "core/listings.h"
 #include "core/message.h"
 #include "core/metrics.h"
 #include "core/options.h"
@@ -75,6 +76,7 @@ class Queues : private QueueSink {
   void expire(Millis now);
 
   void count_tables(ShardTables& tables) const;
+  [[nodiscard]] std::vector<QueueEntry> list(ListRange range) const;
 
  private:
   struct Entry;

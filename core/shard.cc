@@ -4,6 +4,34 @@
 #include "core/shard_state.h"
 
 namespace stampede::core {
+namespace {
+
+std::string_view name_of(ClientPhase phase) {
+  switch (phase) {
+    case ClientPhase::kHandshake:
+      return "handshake";
+    case ClientPhase::kConnecting:
+      return "connecting";
+    case ClientPhase::kConnected:
+      return "connected";
+    default:
+      return "closing";
+  }
+}
+
+ClientEntry entry_of(const Client& client, Millis now) {
+  const bool is_connected = client.phase() == ClientPhase::kConnected;
+  return {.id = client.id(),
+          .peer = client.peer(),
+          .transport = client.transport(),
+          .phase = name_of(client.phase()),
+          .version = is_connected ? proto::to_string(client.session().version()) : "",
+          .subscriptions = client.session().subscription_count(),
+          .lag_bytes = client.lag_bytes(),
+          .phase_ms = now - client.phase_since()};
+}
+
+}  // namespace
 
 Shard::Shard(ShardId id, ShardId shard_count, const Options& options, MailboxGrid& mailboxes,
              ShardObserver& observer)
@@ -89,5 +117,26 @@ const ShardMetrics& Shard::metrics() const {
 }
 
 ShardTables Shard::tables() const { return state_->tables(); }
+
+std::vector<ClientEntry> Shard::list_clients(ListRange range, Millis now) const {
+  std::vector<ClientEntry> entries;
+  state_->for_each_client([&](const Client& client) {
+    if (entries.size() == range.limit) return;
+    if (range.offset > 0) {
+      --range.offset;
+    } else {
+      entries.push_back(entry_of(client, now));
+    }
+  });
+  return entries;
+}
+
+std::vector<TopicEntry> Shard::list_topics(ListRange range) const {
+  return state_->topics.list(range);
+}
+
+std::vector<QueueEntry> Shard::list_queues(ListRange range) const {
+  return state_->queue_routes.list(range);
+}
 
 }  // namespace stampede::core

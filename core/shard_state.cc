@@ -208,6 +208,7 @@ bool ShardState::number(Message& message, Millis now) {
 
 void ShardState::deliver(Message& message, ShardId owner) {
   const uint64_t subscriptions = topics.deliver(message, owner);
+  metrics.messages_delivered += subscriptions;
   if (message.count_ticket() != 0) report_count(message, subscriptions);
   if (!topics.take_overrun()) return;
   const MessageOrigin& origin = message.origin();

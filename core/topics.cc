@@ -386,4 +386,37 @@ void Topics::count_tables(ShardTables& tables) const {
   tables.log_bytes += pool_.bytes_in_use();
 }
 
+std::vector<TopicEntry> Topics::list(ListRange range) const {
+  std::vector<TopicEntry> entries;
+  size_t groups_left = kListedGroupsMax;
+  const auto visit = [&](const Topic& topic) {
+    if (entries.size() == range.limit) return;
+    if (range.offset > 0) {
+      --range.offset;
+      return;
+    }
+    std::optional<uint64_t> log_bytes = 0;
+    for (const Group* group = topic.groups.front(); group != nullptr;
+         group = topic.groups.next(*group)) {
+      if (groups_left == 0) {
+        log_bytes.reset();
+        break;
+      }
+      --groups_left;
+      *log_bytes += group->log.bytes();
+    }
+    entries.push_back({.name = topic.name,
+                       .is_pattern = topic.is_pattern,
+                       .subscriptions = topic.live,
+                       .lagging = topic.lagging,
+                       .log_bytes = log_bytes});
+  };
+  for (const auto& [name, topic] : exact_) {
+    if (entries.size() == range.limit) return entries;
+    visit(*topic);
+  }
+  patterns_.for_each(visit);
+  return entries;
+}
+
 }  // namespace stampede::core

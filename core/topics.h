@@ -13,6 +13,7 @@
 
 #include "core/fan_out_log.h"
 #include "core/intrusive_list.h"
+#include "core/listings.h"
 #include "core/message.h"
 #include "core/message_encoder.h"
 #include "core/metrics.h"
@@ -150,6 +151,8 @@ class Topics {
   [[nodiscard]] bool take_overrun() { return std::exchange(is_overrun_, false); }
 
   void count_tables(ShardTables& tables) const;
+  // Exact names first, then patterns.
+  [[nodiscard]] std::vector<TopicEntry> list(ListRange range) const;
 
  private:
   struct GroupKey {
@@ -194,6 +197,8 @@ class Topics {
   // A body from here on is referenced instead of copied. Up to here a contiguous span, which goes
   // out by a plain send, is cheaper than a second span.
   static constexpr size_t kReferencedBodyBytesMin = 32 * 1024;
+  // Groups that one listing looks at: 16,384 of them take a shard about a millisecond.
+  static constexpr size_t kListedGroupsMax = 16384;
   // Octets of messages that a topic gathers, about what a turn takes in. Bounds what the encoder
   // keeps at a time.
   static constexpr size_t kGatheredBytesMax = 256 * 1024;

@@ -65,6 +65,7 @@ std::string snapshot_line(core::ShardId shard, const net::ShardSnapshot& snapsho
                 {"messages_duplicate", metrics.messages_duplicate},
                 {"messages_unrouted", metrics.messages_unrouted},
                 {"temporary_dropped", metrics.temporary_dropped},
+                {"messages_delivered", metrics.messages_delivered},
                 {"messages_appended", metrics.messages_appended},
                 {"bytes_discarded", metrics.bytes_discarded},
                 {"headers_unexpressible", metrics.headers_unexpressible},
