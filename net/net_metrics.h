@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include "core/metrics.h"
+#include "core/shard.h"
 #include "net/ring_counters.h"
 
 namespace stampede::net {
@@ -37,5 +39,9 @@ struct ShardSnapshot {
   core::ShardTables tables;
   NetMetrics net;
 };
+
+// A look at a shard's tables, on its thread: it copies what it needs and must not take long.
+using ShardVisit =
+    std::function<void(core::ShardId id, const core::Shard& shard, core::Millis now)>;
 
 }  // namespace stampede::net

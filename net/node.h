@@ -25,6 +25,13 @@ struct ListenerPlan {
   proto::UpgradePolicy upgrade;  // WebSocket only
 };
 
+// What another thread asks of a shard: a copy of its measures, and a look at its tables if `visit`
+// is given. Both between two of its turns.
+struct ShardRequest {
+  ShardVisit visit;
+  std::promise<ShardSnapshot> answer;
+};
+
 // What other threads say to a shard, and how they wake it for that.
 struct ShardControl {
   enum class Phase : uint8_t { kServe, kDrain, kStop };
@@ -33,10 +40,10 @@ struct ShardControl {
   // Written before the phase that it belongs to.
   std::atomic<core::Millis> drain_deadline = core::kNever;
   std::atomic<Phase> phase = Phase::kServe;
-  // A promise that the shard takes, fulfils and deletes; null if nobody asks.
-  std::atomic<std::promise<ShardSnapshot>*> snapshot_request = nullptr;
+  // A request that the shard takes, answers and deletes; null if nobody asks.
+  std::atomic<ShardRequest*> request = nullptr;
 
-  ~ShardControl() { delete snapshot_request.load(std::memory_order_acquire); }
+  ~ShardControl() { delete request.load(std::memory_order_acquire); }
 };
 
 // Node is what the shards of one broker share.

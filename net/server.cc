@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "net/clock.h"
@@ -17,6 +18,9 @@ namespace {
 
 // Descriptors that are not connections: rings, listeners, eventfds, log, admin.
 constexpr uint64_t kDescriptorReserve = 256;
+
+// A turn takes milliseconds; whoever waits longer for a shard's answer asks in vain.
+constexpr std::chrono::seconds kAnswerPatience{2};
 
 using SocketsByShard = std::vector<std::vector<FileDescriptor>>;
 
@@ -201,10 +205,18 @@ void Server::wait() {
   node_->log.stop();
 }
 
-std::vector<ShardSnapshot> Server::snapshot() {
-  const std::lock_guard lock(snapshot_mutex_);
-  std::vector<ShardSnapshot> snapshots;
-  for (const auto& thread : threads_) snapshots.push_back(thread->snapshot());
+bool Server::is_serving() const {
+  // relaxed: nothing else is read by it. All shards are told at once.
+  return node_->controls.front()->phase.load(std::memory_order_relaxed) ==
+         ShardControl::Phase::kServe;
+}
+
+std::vector<std::optional<ShardSnapshot>> Server::ask_shards(const ShardVisit& visit) {
+  const std::lock_guard lock(ask_mutex_);
+  for (const auto& thread : threads_) thread->ask(visit);
+  const auto deadline = ShardThread::Clock::now() + kAnswerPatience;
+  std::vector<std::optional<ShardSnapshot>> snapshots;
+  for (const auto& thread : threads_) snapshots.push_back(thread->answer(deadline));
   return snapshots;
 }
 

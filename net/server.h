@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -50,7 +51,7 @@ struct BoundListener {
 // Server is a running broker: its listening sockets, its shards on their threads, its log.
 //
 // Owns:      all of that.
-// Thread:    start, wait and destruction: one. drain, stop_now, snapshot, connections: any.
+// Thread:    start, wait and destruction: one. drain, stop_now, ask_shards, connections: any.
 // Invariant: when start() returns a server, every shard accepts; when it returns an error, nothing
 // is left behind.
 class Server {
@@ -77,8 +78,13 @@ class Server {
   // Until the shards have ended after drain() or stop_now(); every line of the log is out then.
   void wait();
 
-  // One entry a shard, copied by each between two of its turns.
-  [[nodiscard]] std::vector<ShardSnapshot> snapshot();
+  // False from drain() or stop_now() on.
+  [[nodiscard]] bool is_serving() const;
+
+  // One entry a shard, copied by each between two of its turns, where `visit` looks at its tables;
+  // if a shard ended already, what it was then, and no visit. nullopt for one that gives no answer
+  // within 2 s. Visits of several shards run at the same time; none runs after the return.
+  [[nodiscard]] std::vector<std::optional<ShardSnapshot>> ask_shards(const ShardVisit& visit = {});
 
  private:
   Server();
@@ -87,7 +93,7 @@ class Server {
   std::vector<std::unique_ptr<ShardThread>> threads_;
   std::vector<BoundListener> bound_;
   bool is_pinned_ = false;
-  std::mutex snapshot_mutex_;  // one asker at a time
+  std::mutex ask_mutex_;  // one asker at a time
 };
 
 // Raises the soft limit of descriptors to the hard one; returns what it is then.

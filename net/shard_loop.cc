@@ -177,11 +177,13 @@ void ShardLoop::close_connections() noexcept { closer_.close_some(kClosesPerTurn
 
 void ShardLoop::answer_requests() noexcept {
   // relaxed: a look that costs nothing while nobody asks; the exchange below orders.
-  if (control_.snapshot_request.load(std::memory_order_relaxed) == nullptr) return;
-  // acq_rel: takes the promise over from who asked, and leaves null to the next.
-  const std::unique_ptr<std::promise<ShardSnapshot>> request(
-      control_.snapshot_request.exchange(nullptr, std::memory_order_acq_rel));
-  if (request) request->set_value(snapshot());
+  if (control_.request.load(std::memory_order_relaxed) == nullptr) return;
+  // acq_rel: takes the request over from who asked, and leaves null to the next.
+  const std::unique_ptr<ShardRequest> request(
+      control_.request.exchange(nullptr, std::memory_order_acq_rel));
+  if (!request) return;
+  if (request->visit) request->visit(id_, shard_, now_);
+  request->answer.set_value(snapshot());
 }
 
 ShardSnapshot ShardLoop::snapshot() const {
@@ -249,7 +251,7 @@ bool ShardLoop::has_news() const noexcept {
   // relaxed: who stores these wakes us after a fence; acted upon in the turn, with acquire.
   return ring_->has_completions() || shard_.has_mail() ||
          control_.phase.load(std::memory_order_relaxed) != phase_ ||
-         control_.snapshot_request.load(std::memory_order_relaxed) != nullptr;
+         control_.request.load(std::memory_order_relaxed) != nullptr;
 }
 
 int64_t ShardLoop::sleep_ns(int64_t now_ns) const noexcept {

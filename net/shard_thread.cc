@@ -4,16 +4,12 @@
 #include <sched.h>
 #include <signal.h>
 
-#include <chrono>
 #include <string>
 
 #include "net/shard_loop.h"
 
 namespace stampede::net {
 namespace {
-
-// A turn takes milliseconds; whoever waits longer asks in vain.
-constexpr std::chrono::seconds kSnapshotPatience{2};
 
 // Best effort: a CPU that is gone by now is no reason to end.
 void pin_to(int cpu) {
@@ -51,12 +47,13 @@ void ShardThread::run(std::vector<FileDescriptor> sockets, std::optional<int> cp
   if (!serve_.get_future().get()) return;
   (*loop)->run();
   last_snapshot_ = (*loop)->snapshot();
-  // seq_cst, as in snapshot(): flag and request are two variables that each side writes one of and
-  // reads the other; one side sees the other's, so a request is answered here or withdrawn there.
+  // seq_cst, as in ask() and answer(): flag and request are two variables that each side writes one
+  // of and reads the other; one side sees the other's, so a request is answered here or withdrawn
+  // there.
   over_.store(true, std::memory_order_seq_cst);
-  const std::unique_ptr<std::promise<ShardSnapshot>> request(
-      node_.controls[id_]->snapshot_request.exchange(nullptr, std::memory_order_seq_cst));
-  if (request) request->set_value(last_snapshot_);
+  const std::unique_ptr<ShardRequest> request(
+      node_.controls[id_]->request.exchange(nullptr, std::memory_order_seq_cst));
+  if (request) request->answer.set_value(last_snapshot_);
 }
 
 void ShardThread::release(bool serve) {
@@ -70,24 +67,29 @@ void ShardThread::join() {
   thread_.join();
 }
 
-ShardSnapshot ShardThread::snapshot() {
+void ShardThread::ask(ShardVisit visit) {
   ShardControl& control = *node_.controls[id_];
-  auto request = std::make_unique<std::promise<ShardSnapshot>>();
-  std::future<ShardSnapshot> answer = request->get_future();
+  auto request = std::make_unique<ShardRequest>(ShardRequest{std::move(visit), {}});
+  answer_ = request->answer.get_future();
   // seq_cst: see run(). Nobody else asks at the same time (the server serialises), so the place is
   // free.
-  control.snapshot_request.store(request.release(), std::memory_order_seq_cst);
+  control.request.store(request.release(), std::memory_order_seq_cst);
   control.wakeup.wake();
+}
+
+std::optional<ShardSnapshot> ShardThread::answer(Clock::time_point deadline) {
+  ShardControl& control = *node_.controls[id_];
   if (!over_.load(std::memory_order_seq_cst) &&
-      answer.wait_for(kSnapshotPatience) == std::future_status::ready) {
-    return answer.get();
+      answer_.wait_until(deadline) == std::future_status::ready) {
+    return answer_.get();
   }
   // acq_rel: whoever gets the pointer out owns it; if it was the shard, the answer is about to
   // come.
-  request.reset(control.snapshot_request.exchange(nullptr, std::memory_order_acq_rel));
-  if (!request) return answer.get();
-  // A shard that neither ended nor answers is stuck, and what it would say is not known.
-  return over_.load(std::memory_order_acquire) ? last_snapshot_ : ShardSnapshot{};
+  const std::unique_ptr<ShardRequest> withdrawn(
+      control.request.exchange(nullptr, std::memory_order_acq_rel));
+  if (!withdrawn) return answer_.get();
+  if (over_.load(std::memory_order_acquire)) return last_snapshot_;
+  return std::nullopt;
 }
 
 }  // namespace stampede::net

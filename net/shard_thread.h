@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <future>
 #include <optional>
 #include <thread>
@@ -17,7 +19,7 @@ namespace stampede::net {
 // to the thread that made it, says how that went, and turns until the node ends.
 //
 // Owns:      the thread.
-// Thread:    the server's; snapshot() any, one at a time.
+// Thread:    the server's; ask() and answer() any, one at a time.
 // Lifetime:  the node outlives it.
 class ShardThread {
  public:
@@ -33,8 +35,12 @@ class ShardThread {
   void release(bool serve);
   void join();
 
-  // A copy that the shard makes between two turns; what it was at the end if the shard is over.
-  [[nodiscard]] ShardSnapshot snapshot();
+  using Clock = std::chrono::steady_clock;
+  // Asks for a snapshot and for a visit, if one is given. Each ask() is followed by its answer().
+  void ask(ShardVisit visit);
+  // What the shard was at the end, unvisited, if it is over. nullopt: it is stuck, and the visit
+  // will not come about any more.
+  [[nodiscard]] std::optional<ShardSnapshot> answer(Clock::time_point deadline);
 
  private:
   void run(std::vector<FileDescriptor> sockets, std::optional<int> cpu);
@@ -45,6 +51,7 @@ class ShardThread {
   std::promise<bool> serve_;
   bool released_ = false;
   std::thread thread_;
+  std::future<ShardSnapshot> answer_;
   // Written by the shard before the flag.
   ShardSnapshot last_snapshot_;
   std::atomic<bool> over_ = false;

@@ -137,7 +137,9 @@ class ServerTest : public testing::TestWithParam<core::ShardId> {
   // What the shards' tables and counters add up to.
   ShardSnapshot total() {
     ShardSnapshot sum = {};
-    for (const ShardSnapshot& one : server_->snapshot()) {
+    for (const std::optional<ShardSnapshot>& answer : server_->ask_shards()) {
+      if (!answer) continue;
+      const ShardSnapshot& one = *answer;
       sum.tables.clients += one.tables.clients;
       sum.tables.subscriptions += one.tables.subscriptions;
       sum.net.connections += one.net.connections;
@@ -492,12 +494,38 @@ TEST_P(ServerTest, GivesSnapshotsUntilAndAfterItsEnd) {
     EXPECT_EQ(total().tables.clients, 1u);
   }
   std::thread asking([&] {
-    for (int i = 0; i < 200; ++i) EXPECT_EQ(server_->snapshot().size(), GetParam());
+    for (int i = 0; i < 200; ++i) EXPECT_EQ(server_->ask_shards().size(), GetParam());
   });
   server_->stop_now();
   asking.join();
   server_->wait();
   EXPECT_EQ(total().net.connections_accepted, 1u);
+}
+
+TEST_P(ServerTest, LetsAVisitLookAtEachShardsTables) {
+  start();
+  Peer peer(port_);
+  peer.connect();
+  std::vector<std::vector<core::ClientEntry>> clients(GetParam());
+  const auto answers =
+      server_->ask_shards([&](core::ShardId id, const core::Shard& shard, core::Millis now) {
+        clients[id] = shard.list_clients({.offset = 0, .limit = 10}, now);
+      });
+  EXPECT_TRUE(std::ranges::all_of(answers, [](const auto& answer) { return answer.has_value(); }));
+  size_t listed = 0;
+  for (const auto& of_shard : clients) listed += of_shard.size();
+  EXPECT_EQ(listed, 1u);
+}
+
+TEST_P(ServerTest, VisitsNoShardThatHasEnded) {
+  start();
+  EXPECT_TRUE(server_->is_serving());
+  server_->drain(60'000);
+  EXPECT_FALSE(server_->is_serving());
+  server_->wait();
+  std::atomic<int> visits = 0;
+  (void)server_->ask_shards([&](core::ShardId, const core::Shard&, core::Millis) { ++visits; });
+  EXPECT_EQ(visits, 0);
 }
 
 TEST_P(ServerTest, SharesItsPortWithNoOtherBroker) {

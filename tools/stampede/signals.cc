@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -89,9 +90,11 @@ void SignalThread::on_terminate() {
 }
 
 void SignalThread::log_snapshot() {
-  const std::vector<net::ShardSnapshot> snapshots = server_.snapshot();
+  const std::vector<std::optional<net::ShardSnapshot>> snapshots = server_.ask_shards();
   for (size_t shard = 0; shard < snapshots.size(); ++shard) {
-    log_.answer(snapshot_line(static_cast<core::ShardId>(shard), snapshots[shard]));
+    const auto id = static_cast<core::ShardId>(shard);
+    log_.answer(snapshots[shard] ? snapshot_line(id, *snapshots[shard])
+                                 : "snapshot shard=" + std::to_string(id) + " stuck=yes");
   }
 }
 
