@@ -2,10 +2,12 @@
 
 #include <string>
 
-#include "tools/stampede_bench/report/json_writer.h"
+#include "tools/json/json_writer.h"
 #include "tools/stampede_bench/report/run_report.h"
 
 namespace stampede::bench {
+
+using json::JsonWriter;
 
 // One line that holds all of `report`, for scripts that compare runs. The keys are the names of the
 // fields; what a name ends in is its unit. Histograms appear as percentiles in microseconds:

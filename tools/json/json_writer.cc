@@ -1,4 +1,4 @@
-#include "tools/stampede_bench/report/json_writer.h"
+#include "tools/json/json_writer.h"
 
 #include <charconv>
 #include <cmath>
@@ -6,7 +6,7 @@
 
 #include "proto/utf8.h"
 
-namespace stampede::bench {
+namespace stampede::json {
 
 void JsonWriter::key(std::string_view name) {
   separate();
@@ -67,4 +67,4 @@ std::string json_string(std::string_view text) {
   return result + "\"";
 }
 
-}  // namespace stampede::bench
+}  // namespace stampede::json

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <utility>
 
-namespace stampede::bench {
+namespace stampede::json {
 
 // JsonWriter puts one JSON text together and sets the commas.
 //
@@ -57,4 +57,4 @@ class JsonWriter {
 // they were; '<' is escaped too, so that the text may stand within an HTML script element.
 [[nodiscard]] std::string json_string(std::string_view text);
 
-}  // namespace stampede::bench
+}  // namespace stampede::json
