@@ -1,9 +1,5 @@
 #include "proto/http_head.h"
 
-#include <ostream>  // which Boost's header only declares
-
-#include <boost/beast/http/status.hpp>
-
 namespace stampede::proto {
 namespace {
 
@@ -44,10 +40,30 @@ HttpHead::Progress HttpHead::feed(std::span<const uint8_t> input) {
 }
 
 std::string_view http_reason_phrase(int status_code) {
-  namespace http = boost::beast::http;
-  const auto phrase =
-      http::obsolete_reason(http::int_to_status(static_cast<unsigned>(status_code)));
-  return {phrase.data(), phrase.size()};
+  switch (status_code) {
+    case 200:
+      return "OK";
+    case 400:
+      return "Bad Request";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 426:
+      return "Upgrade Required";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 503:
+      return "Service Unavailable";
+    case 505:
+      return "HTTP Version Not Supported";
+    default:
+      return "Unknown";
+  }
 }
 
 }  // namespace stampede::proto

@@ -45,7 +45,7 @@ class HttpHead {
   size_t end_matched_ = 0;  // how much of the end of a head what came ends with
 };
 
-// "Not Found".
+// "Not Found"; of the codes that the broker answers with.
 [[nodiscard]] std::string_view http_reason_phrase(int status_code);
 
 }  // namespace stampede::proto

@@ -14,7 +14,7 @@ ROOMS = ["proto", "core", "net", "tools"]  # each may include itself and those b
 # Where headers of other projects may be included; a folder means every file in it.
 DOORS = {
     "wslay/": [],
-    "boost/": ["proto/http_upgrade.cc"],
+    "boost/": ["proto/http_upgrade.cc", "proto/http_request.cc"],
     "openssl/": ["proto/http_upgrade.cc"],
     "simdjson": ["proto/utf8.cc", "core/selector/json_body.cc"],
     "immintrin.h": ["proto/stomp_scanner_avx2.cc", "proto/ws_unmask_avx2.cc"],
