@@ -3,10 +3,10 @@
 BUILD_PACKAGES=(
   g++ cmake ninja-build git pkg-config
   liburing-dev libsimdjson-dev libcli11-dev libspdlog-dev libfmt-dev libmimalloc-dev
-  robin-map-dev libxxhash-dev libboost-dev libssl-dev)
+  robin-map-dev libxxhash-dev libboost-dev libssl-dev prometheus-cpp-dev)
 TEST_PACKAGES=(
   libgtest-dev libgmock-dev libwslay-dev libbenchmark-dev
-  python3 python3-stomp python3-websocket ruby ruby-stomp perl libnet-stomp-perl)
+  python3 python3-stomp python3-websocket ruby ruby-stomp perl libnet-stomp-perl prometheus)
 FUZZ_PACKAGES=(clang-19 libclang-rt-19-dev)
 
 # step TEXT: says in one line what comes next. On stderr: stdout is the broker's.
@@ -47,7 +47,24 @@ ensure_packages() {
   export DEBIAN_FRONTEND=noninteractive
   # Without network the list may still be recent enough; apt-get install has the last word.
   as_root apt-get update -qq >&2 || step "apt-get update failed: trying with the package lists that are here"
-  as_root apt-get install -y -qq --no-install-recommends "${missing_packages[@]}" >&2
+  without_services apt-get install -y -qq --no-install-recommends "${missing_packages[@]}" >&2
+  # Of this one the tests need promtool only: it shall not run at the next boot either.
+  if [[ " ${missing_packages[*]} " == *" prometheus "* && -d /run/systemd/system ]]; then
+    as_root systemctl --quiet disable --now prometheus
+  fi
+}
+
+# without_services COMMAND...: as root; packages start no service of theirs meanwhile (invoke-rc.d(8)).
+without_services() {
+  local policy=/usr/sbin/policy-rc.d status=0
+  if [[ -e $policy ]]; then
+    as_root "$@"  # the administrator's word
+    return
+  fi
+  as_root sh -c "printf '#!/bin/sh\nexit 101\n' > $policy && chmod 755 $policy"
+  as_root "$@" || status=$?
+  as_root rm "$policy"
+  return "$status"
 }
 
 # ensure_node: Node.js and npm may come from elsewhere than Debian, so commands count here and not packages.

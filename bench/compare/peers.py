@@ -106,7 +106,7 @@ class Stampede(Server):
 
     def command(self, port, directory, build):
         return [os.path.join(build, "stampede"), "--shards", "1", "--log-level", "warn",
-                "--listen", f"ws://127.0.0.1:{port}", "--ports-file", os.path.join(directory, "ports.json")]
+                "--listen", f"ws://127.0.0.1:{port}", "--admin", "off", "--ports-file", os.path.join(directory, "ports.json")]
 
 
 class Floor(Server):

@@ -15,7 +15,7 @@ class BrokerProcess:
         self.directory = tempfile.TemporaryDirectory()
         ports_file = os.path.join(self.directory.name, "ports.json")
         command = [binary, "--listen", "ws://127.0.0.1:0", "--listen", "stomp://127.0.0.1:0",
-                   "--ports-file", ports_file, *flags]
+                   "--admin", "off", "--ports-file", ports_file, *flags]
         if cpu is not None:
             command = ["taskset", "-c", str(cpu), *command]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)

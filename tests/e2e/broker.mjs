@@ -90,7 +90,7 @@ export class Broker {
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('STAMPEDE_')));
     // The broker dies with this program, even if it is killed itself.
     this.process = spawn('setpriv', ['--pdeathsig', 'KILL', '--', binary, '--listen', 'ws://127.0.0.1:0', '--listen',
-      'stomp://127.0.0.1:0', '--ports-file', portsFile, '--shards', String(shards), ...flags],
+      'stomp://127.0.0.1:0', '--admin', 'off', '--ports-file', portsFile, '--shards', String(shards), ...flags],
       { stdio: ['ignore', 'pipe', stderr], env });
     closeSync(stderr);
     running.add(this);

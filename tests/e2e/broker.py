@@ -57,7 +57,7 @@ class Broker:
             raise RuntimeError("STAMPEDE_BINARY is not set: the path of the broker to test")
         ports_file = os.path.join(self.directory, "ports.json")
         command = [binary, "--listen", "ws://127.0.0.1:0", "--listen", "stomp://127.0.0.1:0",
-                   "--ports-file", ports_file, "--shards", str(self.shards), *self.flags]
+                   "--admin", "off", "--ports-file", ports_file, "--shards", str(self.shards), *self.flags]
         # STAMPEDE_ names are settings of the broker's too: it gets none of ours.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("STAMPEDE_")}
         # The broker dies with this program, even if it is killed itself.

@@ -23,6 +23,7 @@ DOORS = {
     "liburing": ["net/", "tools/stampede_bench/load/load_loop.cc"],
     "CLI/": ["tools/stampede/flags.cc", "tools/stampede_bench/flags.cc"],
     "spdlog/": ["tools/stampede/log.cc"],
+    "prometheus/": ["tools/stampede/admin/metrics_page.cc"],
     "fmt/": [],
     "gtest/": [],
     "gmock/": [],

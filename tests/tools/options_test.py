@@ -14,6 +14,7 @@ BINARY = os.environ["STAMPEDE_BINARY"]
 # A value of another kind than the default for each option whose default says too little about its values.
 OTHER_VALUES = {
     "queue_full": "drop-oldest",
+    "admin": "127.0.0.1:2",
     "listen": "ws://127.0.0.1:1",
     "ports_file": "/tmp/ports.json",
     "log_file": "/tmp/stampede.log",

@@ -34,7 +34,7 @@ class Broker:
         self.log_file = self.path("log")
         self.process = subprocess.Popen(
             [BINARY, "--listen", "ws://127.0.0.1:0", "--listen", "stomp://127.0.0.1:0", "--shards", "2",
-             "--ports-file", self.ports_file, "--log-file", self.log_file, *flags],
+             "--admin", "off", "--ports-file", self.ports_file, "--log-file", self.log_file, *flags],
             env=clean_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         self.lines = []
 
@@ -102,7 +102,37 @@ class Start(unittest.TestCase):
             self.assertEqual(stomp, {"uri": f"stomp://127.0.0.1:{stomp['port']}", "transport": "stomp",
                                      "host": "127.0.0.1", "port": stomp["port"], "paths": []})
             self.assertGreater(ws["port"], 0)
+            self.assertIsNone(broker.ports["admin"])
             self.assertEqual(sorted(os.listdir(broker.directory.name)), ["log", "ports.json"])
+
+    def test_the_admin_listener_is_announced_with_the_others(self):
+        with Broker("--admin", "127.0.0.1:0") as broker:
+            admin = broker.ports["admin"]
+            uri = f"http://127.0.0.1:{admin['port']}"
+            self.assertEqual(admin, {"uri": uri, "host": "127.0.0.1", "port": admin["port"]})
+            self.assertEqual(broker.lines[2:], [f"admin on {uri}", "ready"])
+
+    def test_a_taken_admin_port_is_an_error_that_names_the_flag(self):
+        with Broker("--admin", "127.0.0.1:0") as broker:
+            admin = f"127.0.0.1:{broker.ports['admin']['port']}"
+            result = run(BINARY, "--listen", "stomp://127.0.0.1:0", "--admin", admin)
+        self.assertEqual((result.returncode, result.stdout), (1, ""))
+        self.assertIn(f"cannot listen on {admin}: Address already in use", result.stderr)
+        self.assertIn("--admin", result.stderr)
+
+    def test_admin_beyond_loopback_needs_a_flag(self):
+        result = run(BINARY, "--listen", "stomp://127.0.0.1:0", "--admin", "0.0.0.0:0")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("--allow-anonymous", result.stderr)
+        with Broker("--admin", "0.0.0.0:0", "--allow-anonymous") as broker:
+            self.assertEqual(broker.ports["admin"]["host"], "0.0.0.0")
+
+    def test_a_wrong_admin_address_is_bad_usage(self):
+        for address in ("15672", "127.0.0.1", "127.0.0.1:65536", "127.0.0.1:1/x", ""):
+            with self.subTest(address):
+                result = run(BINARY, f"--admin={address}")
+                self.assertEqual(result.returncode, 2, result.stderr)
+                self.assertIn("--admin: ", result.stderr)
 
     def test_unknown_keys_of_a_file_are_warnings(self):
         with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
@@ -116,19 +146,19 @@ class Start(unittest.TestCase):
             taken.bind(("127.0.0.1", 0))
             taken.listen()
             port = taken.getsockname()[1]
-            result = run(BINARY, "--listen", f"stomp://127.0.0.1:{port}")
+            result = run(BINARY, "--admin", "off", "--listen", f"stomp://127.0.0.1:{port}")
         self.assertEqual((result.returncode, result.stdout), (1, ""))
         self.assertIn(f"127.0.0.1:{port}", result.stderr)
 
     def test_beyond_loopback_needs_a_flag(self):
-        result = run(BINARY, "--listen", "stomp://0.0.0.0:0")
+        result = run(BINARY, "--admin", "off", "--listen", "stomp://0.0.0.0:0")
         self.assertEqual(result.returncode, 1)
         self.assertIn("--allow-anonymous", result.stderr)
 
     def test_files_that_cannot_be_written_are_errors(self):
         for flag in ("--log-file", "--ports-file"):
             with self.subTest(flag):
-                result = run(BINARY, "--listen", "stomp://127.0.0.1:0", flag, "/nonexistent/file")
+                result = run(BINARY, "--admin", "off", "--listen", "stomp://127.0.0.1:0", flag, "/nonexistent/file")
                 self.assertEqual((result.returncode, result.stdout), (1, ""))
                 self.assertIn("/nonexistent/file: No such file or directory", result.stderr)
 
@@ -230,7 +260,7 @@ class System(unittest.TestCase):
         for error, cause, cure in (("EPERM", "seccomp|io_uring_disabled", "(?i)allow|profile|sysctl"),
                                    ("ENOSYS", "io_uring", r"6\.1")):
             with self.subTest(error):
-                result = run(SECCOMP_RUN, error, BINARY, "--listen", "stomp://127.0.0.1:0")
+                result = run(SECCOMP_RUN, error, BINARY, "--admin", "off", "--listen", "stomp://127.0.0.1:0")
                 self.assertEqual((result.returncode, result.stdout), (78, ""))
                 self.assertRegex(result.stderr, cause)
                 self.assertRegex(result.stderr, cure)

@@ -34,7 +34,7 @@ std::string help_text() {
       "Usage: stampede [flags]\n\n"
       "A STOMP broker over WebSocket and TCP. Without flags it listens on ws://127.0.0.1:15674 "
       "(paths /stomp and\n"
-      "/ws) and stomp://127.0.0.1:61613.\n";
+      "/ws) and stomp://127.0.0.1:61613, and for operators on http://127.0.0.1:15672.\n";
   const Settings defaults;
   std::string_view group;
   for (const Option& option : option_table()) {
@@ -63,6 +63,8 @@ std::string help_text() {
       "USR2 logs each shard's tables and counters; HUP does nothing.\n";
   return text;
 }
+
+std::string_view version() { return STAMPEDE_VERSION; }
 
 std::string version_line() {
   return "stampede " STAMPEDE_VERSION " (git " + std::string(git_revision()) +

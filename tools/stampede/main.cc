@@ -2,17 +2,21 @@
 
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "net/admin_listener.h"
 #include "net/system_check.h"
 #include "tools/stampede/about.h"
+#include "tools/stampede/admin/admin_pages.h"
 #include "tools/stampede/config.h"
 #include "tools/stampede/log.h"
 #include "tools/stampede/ports_file.h"
 #include "tools/stampede/signals.h"
+#include "tools/stampede/special_options.h"
 
 namespace stampede::tools {
 namespace {
@@ -52,8 +56,20 @@ net::ServerOptions server_options(const Settings& settings, Log& log) {
   return options;
 }
 
+// Null: it is off. The address is taken before there is a shard, so that one that is not to be had
+// ends the start early.
+Result<std::unique_ptr<net::AdminListener>> bind_admin(const Settings& settings) {
+  std::optional<net::AdminListener::Options> options = *parse_admin(settings.admin);
+  if (!options) return nullptr;
+  options->allow_anonymous = settings.server.allow_anonymous;
+  Result<std::unique_ptr<net::AdminListener>> admin = net::AdminListener::bind(*options);
+  if (!admin) return std::unexpected(admin.error() + " (--admin HOST:PORT, or --admin off)");
+  return admin;
+}
+
 // Says where the broker listens, to people and to --ports-file.
-Result<void> announce(const net::Server& server, const Settings& settings, Log& log) {
+Result<void> announce(const net::Server& server, const net::AdminListener* admin,
+                      const Settings& settings, Log& log) {
   std::string lines;
   for (const net::BoundListener& listener : server.bound()) {
     lines += "listening on " + listener.uri();
@@ -61,9 +77,12 @@ Result<void> announce(const net::Server& server, const Settings& settings, Log& 
     for (const std::string& path : listener.paths) lines += std::exchange(separator, ", ") + path;
     lines += '\n';
   }
+  if (admin != nullptr) lines += "admin on " + admin->uri() + "\n";
   if (!settings.ports_file.empty()) {
-    if (Result<void> written = write_ports_file(settings.ports_file, server.bound()); !written)
+    if (Result<void> written = write_ports_file(settings.ports_file, server.bound(), admin);
+        !written) {
       return written;
+    }
   }
   log.write(net::LogLevel::kInfo,
             "started shards=" + std::to_string(server.shards()) +
@@ -84,11 +103,19 @@ int run(const Config& config) {
   if (!log) return fail(kError, log.error());
   for (const std::string& key : config.unknown_keys) (*log)->write(net::LogLevel::kWarn, key);
 
+  Result<std::unique_ptr<net::AdminListener>> bound_admin = bind_admin(settings);
+  if (!bound_admin) return fail(kError, bound_admin.error());
   Result<std::unique_ptr<net::Server>> server =
       net::Server::start(server_options(settings, **log), settings.broker);
   if (!server) return fail(kError, server.error());
   const SignalThread signals(**server, **log, settings.drain_time_ms);
-  if (Result<void> announced = announce(**server, settings, **log); !announced) {
+  AdminPages pages(**server, settings);
+  // Behind the server and the pages: its end is the end of what asks them.
+  const std::unique_ptr<net::AdminListener> admin = std::move(*bound_admin);
+  if (admin != nullptr) {
+    admin->serve([&pages](const proto::HttpRequest& request) { return pages.answer(request); });
+  }
+  if (Result<void> announced = announce(**server, admin.get(), settings, **log); !announced) {
     return fail(kError, announced.error());
   }
   (*server)->wait();

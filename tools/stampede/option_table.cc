@@ -26,7 +26,7 @@ void add_running(std::vector<Option>& table) {
   const std::string listening = "Listening";
   table.push_back(listen_option(listening));
   table.push_back(on_off_option("allow-anonymous", listening,
-                                "Let listeners bind beyond loopback without accounts",
+                                "Let listeners, and --admin, bind beyond loopback without accounts",
                                 &ServerOptions::allow_anonymous));
   table.push_back(text_option("ports-file", listening, "FILE",
                               "Write the bound addresses there as JSON when ready",
@@ -43,6 +43,8 @@ void add_running(std::vector<Option>& table) {
   table.push_back(duration_option("drain-time", listening,
                                   "How long TERM waits for clients to take what is theirs",
                                   &Settings::drain_time_ms, {0, kDeadlineMax}));
+
+  table.push_back(admin_option("Admin"));
 
   const std::string shards = "Shards";
   table.push_back(number_or_auto("shards", shards,

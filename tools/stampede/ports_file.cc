@@ -22,22 +22,31 @@ std::string listener_json(const net::BoundListener& listener) {
          ",\"paths\":[" + paths + "]}";
 }
 
+std::string admin_json(const net::AdminListener* admin) {
+  if (admin == nullptr) return "null";
+  return "{\"uri\":" + json_string(admin->uri()) + ",\"host\":" + json_string(admin->host()) +
+         ",\"port\":" + std::to_string(admin->port()) + "}";
+}
+
 }  // namespace
 
-std::string ports_json(int pid, const std::vector<net::BoundListener>& listeners) {
+std::string ports_json(int pid, const std::vector<net::BoundListener>& listeners,
+                       const net::AdminListener* admin) {
   std::string entries;
   for (const net::BoundListener& listener : listeners) {
     entries += (entries.empty() ? "" : ",") + listener_json(listener);
   }
-  return "{\"pid\":" + std::to_string(pid) + ",\"listeners\":[" + entries + "]}\n";
+  return "{\"pid\":" + std::to_string(pid) + ",\"listeners\":[" + entries +
+         "],\"admin\":" + admin_json(admin) + "}\n";
 }
 
 Result<void> write_ports_file(const std::string& path,
-                              const std::vector<net::BoundListener>& listeners) {
+                              const std::vector<net::BoundListener>& listeners,
+                              const net::AdminListener* admin) {
   const int pid = getpid();
   const std::string unfinished = path + "." + std::to_string(pid) + ".tmp";
   std::ofstream file(unfinished);
-  file << ports_json(pid, listeners);
+  file << ports_json(pid, listeners, admin);
   file.close();
   if (!file || std::rename(unfinished.c_str(), path.c_str()) != 0) {
     const std::string why = std::strerror(errno);

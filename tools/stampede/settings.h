@@ -24,7 +24,8 @@ struct Settings {
   net::ServerOptions server;
 
   std::vector<std::string> listen = {"ws://127.0.0.1:15674", "stomp://127.0.0.1:61613"};
-  std::string ports_file;  // empty: none is written
+  std::string admin = "127.0.0.1:15672";  // "off": no admin listener
+  std::string ports_file;                 // empty: none is written
   int64_t drain_time_ms = 30'000;
 
   net::LogLevel log_level = net::LogLevel::kInfo;

@@ -81,6 +81,30 @@ Option listen_option(std::string group) {
   return option;
 }
 
+Result<std::optional<net::AdminListener::Options>> parse_admin(std::string_view text) {
+  if (text == "off") return std::nullopt;
+  // An address as a stomp:// listener has it.
+  const Result<net::ListenUri> uri = net::parse_listen_uri("stomp://" + std::string(text));
+  if (!uri || text.find('/') != text.npos) {
+    return std::unexpected("'" + std::string(text) +
+                           "' is not HOST:PORT, such as 127.0.0.1:15672, and not off");
+  }
+  return net::AdminListener::Options{.host = uri->host, .port = uri->port};
+}
+
+Option admin_option(std::string group) {
+  Option option = text_option("admin", std::move(group), "HOST:PORT|off",
+                              "HTTP for operators: /metrics /livez /readyz /varz /connz /destz "
+                              "/shardz; port 0 picks one",
+                              &Settings::admin);
+  option.set = [set = option.set](Settings& settings, const Values& values) -> Result<void> {
+    const auto parsed = parse_admin(values.back());
+    if (!parsed) return std::unexpected(parsed.error());
+    return set(settings, values);
+  };
+  return option;
+}
+
 Option mailbox_slots_option(std::string group) {
   Option option = count_option("mailbox-slots", std::move(group),
                                "Envelopes between two shards; a power of two",
