@@ -127,6 +127,7 @@ void add_messages(MetricPage& page) {
       });
   page.counter("stampede_messages_dropped_total", "Messages that were thrown away, by cause")
       .sum(counted(&ShardMetrics::messages_duplicate), {{"cause", "duplicate"}})
+      .sum(counted(&ShardMetrics::temporary_dropped), {{"cause", "temporary_gone"}})
       .sum(counted(&ShardMetrics::queue_dropped), {{"cause", "queue_full"}})
       .sum(counted(&ShardMetrics::queue_dead_dropped), {{"cause", "dead_letter"}});
   page.counter("stampede_messages_unrouted_total", "Messages to topics that nobody subscribed")
