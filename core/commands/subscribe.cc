@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "core/commands/ack_options.h"
@@ -15,12 +16,23 @@ namespace stampede::core {
 
 namespace {
 
+using Destinations = std::span<const MappedDestination>;
+
 bool is_queue(const MappedDestination& destination) {
   return destination.kind == DestinationKind::kQueue;
 }
 
+// A topic subscription that is to outlive its connection. On a queue such headers ask for what
+// every queue does.
+bool asks_for_durable(const proto::StompFrame& frame) {
+  return frame.header("durable") == "true" || frame.header("persistent") == "true" ||
+         frame.header("activemq.subscriptionName") || frame.header("durable-subscription-name") ||
+         frame.header("durable-subscriber-name");
+}
+
 // Says what is wrong with the frame, by failing the client; false if nothing is.
-bool is_refused(Client& client, const proto::StompFrame& frame, size_t parts) {
+bool is_refused(Client& client, const proto::StompFrame& frame, const Destinations& destinations) {
+  const size_t parts = destinations.size();
   const Options& options = client.shard().options();
   const Session& session = client.session();
   const auto id = frame.header("id");
@@ -28,6 +40,10 @@ bool is_refused(Client& client, const proto::StompFrame& frame, size_t parts) {
     client.fail(errors::kMissingId, "SUBSCRIBE needs the header id", &frame);
   } else if (id && id->size() > options.subscription_id_bytes_max) {
     client.fail(errors::kHeaderTooLong, "the id is longer than --max-subscription-id-length allows",
+                &frame);
+  } else if (asks_for_durable(frame) && !std::ranges::all_of(destinations, is_queue)) {
+    client.fail(errors::kUnsupportedHeader,
+                "this server has no durable subscriptions: a topic keeps nothing for who is away",
                 &frame);
   } else if (session.is_subscribed_as(id, *frame.header("destination"))) {
     client.fail(errors::kDuplicateSubscription, "a subscription with this id is open already",
@@ -79,9 +95,9 @@ std::optional<SubscriptionOptions> read_options(Client& client, const proto::Sto
 }  // namespace
 
 void handle_subscribe(Client& client, const proto::StompFrame& frame, Millis now) {
-  const auto destinations = read_destination(client, frame, DestinationUse::kSubscribe);
+  const Destinations destinations = read_destination(client, frame, DestinationUse::kSubscribe);
   if (destinations.empty()) return;
-  if (is_refused(client, frame, destinations.size())) return;
+  if (is_refused(client, frame, destinations)) return;
   auto options = read_options(client, frame, std::ranges::any_of(destinations, is_queue));
   if (!options) return;
   const auto parts = static_cast<uint32_t>(destinations.size());

@@ -319,6 +319,11 @@ TEST_P(ShardQueue, GoesByMessageIdIn11) {  // A8.2
   EXPECT_EQ(shards_.tables().unsettled, 0u);
 }
 
+TEST_P(ShardQueue, IsDurableEnoughForWhoAsksForIt) {
+  Peer& peer = consumer("durable:true\nauto-delete:false\n");
+  EXPECT_EQ(received(peer), "RECEIPT s");
+}
+
 TEST_P(ShardQueue, RefusesASecondSubscriptionOfTheSameId) {
   Peer& peer = consumer();
   shards_.send(peer, "SUBSCRIBE\nid:1\ndestination:/topic/x\n\n");
