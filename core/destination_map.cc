@@ -42,7 +42,6 @@ const TemporaryKind* find_temporary(std::string_view text,
   return found == kTemporaryKinds.end() ? nullptr : &*found;
 }
 
-// PERF: every SEND passes here, and nearly all are one of these.
 bool is_plain_topic_or_queue(std::string_view text) {
   return text.starts_with(kTopicPrefix) || text.starts_with(kQueuePrefix);
 }
@@ -93,7 +92,9 @@ std::string DestinationSession::id() const {
 }
 
 DestinationMap::DestinationMap(const Options& options)
-    : options_(options), texts_(std::max<size_t>(options.composite_destinations_max, 1)) {}
+    : options_(options),
+      parts_(std::max<size_t>(options.composite_destinations_max, 1)),
+      texts_(parts_.size()) {}
 
 bool DestinationMap::names_temporary(std::string_view text) {
   return find_temporary(text, &TemporaryKind::own_prefix) != nullptr;
@@ -109,35 +110,50 @@ std::string DestinationMap::token(const DestinationSession& session) const {
 
 Result<std::span<const MappedDestination>, DestinationKind> DestinationMap::map(
     std::string_view text, DestinationUse use, const DestinationSession& session) {
-  parts_.clear();
-  const bool has_parts = is_composite(text);
-  size_t count = 0;
-  for (bool is_last = false; !is_last; ++count) {
-    if (count == texts_.size()) return std::unexpected(DestinationKind::kTooManyParts);
-    const size_t end = has_parts ? text.find(kPartBegin) : std::string_view::npos;
+  if (is_composite(text)) return map_composite(text, use, session);
+  MappedDestination& only = parts_.front();
+  // PERF: every SEND passes here, and nearly all are to a topic or queue by its own name.
+  only.kind = is_plain_topic_or_queue(text) ? map_itself(text, use, only)
+                                            : map_part({text, use, session}, only, texts_.front());
+  if (!is_served(only.kind)) return std::unexpected(only.kind);
+  return std::span(&only, 1);
+}
+
+Result<std::span<const MappedDestination>, DestinationKind> DestinationMap::map_composite(
+    std::string_view text, DestinationUse use, const DestinationSession& session) {
+  size_t named = 0;
+  size_t count = 0;  // of those that are not the same as one before
+  for (bool is_last = false; !is_last; ++named) {
+    if (named == parts_.size()) return std::unexpected(DestinationKind::kTooManyParts);
+    const size_t end = text.find(kPartBegin);
     is_last = end == std::string_view::npos;
-    MappedDestination part;
-    const DestinationKind kind = map_part({text.substr(0, end), use, session}, part, texts_[count]);
-    if (!is_served(kind)) return std::unexpected(kind);
-    part.kind = kind;
-    const bool is_known = has_parts && std::ranges::find(parts_, part.route,
-                                                         &MappedDestination::route) != parts_.end();
-    if (!is_known) parts_.push_back(part);
+    MappedDestination& part = parts_[count];
+    part.kind = map_part({text.substr(0, end), use, session}, part, texts_[count]);
+    if (!is_served(part.kind)) return std::unexpected(part.kind);
+    const auto earlier = std::span(parts_).first(count);
+    const bool is_new =
+        std::ranges::find(earlier, part.route, &MappedDestination::route) == earlier.end();
+    if (is_new) ++count;
     if (!is_last) text.remove_prefix(end + 1);
   }
-  return parts_;
+  return std::span(parts_).first(count);
+}
+
+DestinationKind DestinationMap::map_itself(std::string_view text, DestinationUse use,
+                                           MappedDestination& part) const {
+  // PERF: not `part.text = part.route`, which is loaded whole before its halves are stored.
+  part.text = text;
+  part.route = text;
+  part.is_temporary = false;
+  return classify_destination(text, use, options_);
 }
 
 DestinationKind DestinationMap::map_part(const Written& written, MappedDestination& part,
                                          Texts& texts) const {
-  part.text = part.route = written.text;
-  if (!is_plain_topic_or_queue(written.text)) return map_other(written, part, texts);
-  return classify_destination(written.text, written.use, options_);
-}
-
-DestinationKind DestinationMap::map_other(const Written& written, MappedDestination& part,
-                                          Texts& texts) const {
   const std::string_view text = written.text;
+  part.text = text;
+  part.route = text;
+  part.is_temporary = false;
   if (names_temporary(text)) return map_temporary(written, part, texts);
   if (find_temporary(text, &TemporaryKind::public_prefix)) return map_reply(written, part, texts);
   if (text.starts_with(kUserPrefix)) return map_user(written, part, texts);
@@ -148,7 +164,7 @@ DestinationKind DestinationMap::map_other(const Written& written, MappedDestinat
   for (const std::string_view prefix : kUnsupportedPrefixes) {
     if (text.starts_with(prefix)) return DestinationKind::kUnsupported;
   }
-  return classify_destination(text, written.use, options_);
+  return map_itself(text, written.use, part);
 }
 
 // Another name of a topic or queue.

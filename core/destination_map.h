@@ -76,11 +76,13 @@ class DestinationMap {
     std::string text;
     std::string route;
   };
+  [[nodiscard]] Result<std::span<const MappedDestination>, DestinationKind> map_composite(
+      std::string_view text, DestinationUse use, const DestinationSession& session);
   // Each fills `part`, with views of the written text or of `texts`, or says what is wrong.
   [[nodiscard]] DestinationKind map_part(const Written& written, MappedDestination& part,
                                          Texts& texts) const;
-  [[nodiscard]] DestinationKind map_other(const Written& written, MappedDestination& part,
-                                          Texts& texts) const;
+  [[nodiscard]] DestinationKind map_itself(std::string_view text, DestinationUse use,
+                                           MappedDestination& part) const;
   [[nodiscard]] DestinationKind map_exchange(const Written& written, MappedDestination& part,
                                              Texts& texts) const;
   [[nodiscard]] DestinationKind map_alias(const Written& written, std::string_view prefix,
@@ -95,8 +97,9 @@ class DestinationMap {
   [[nodiscard]] std::string token(const DestinationSession& session) const;
 
   const Options& options_;
+  // As many as there may be parts; kept for the capacity of the texts.
   std::vector<MappedDestination> parts_;
-  std::vector<Texts> texts_;  // of the parts; kept for their capacity
+  std::vector<Texts> texts_;
   Texts reply_texts_;
   std::string reply_name_;
 };

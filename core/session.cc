@@ -72,11 +72,6 @@ void Session::reply(Client& client, const proto::StompFrame& frame) {
   if (ticket != 0) complete_reply(client, ticket);
 }
 
-uint32_t Session::begin_reply(const proto::StompFrame& frame, uint32_t parts) {
-  const auto receipt = frame.header("receipt");
-  return receipt.has_value() ? replies_.add(*receipt, parts) : 0;
-}
-
 void Session::complete_reply(Client& client, uint32_t ticket) {
   replies_.complete(ticket);
   release_replies(client);

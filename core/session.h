@@ -50,7 +50,14 @@ class Session {
   // Answers at once, or behind the receipts that still wait.
   void reply(Client& client, const proto::StompFrame& frame);
   // A ticket for work that owner shards do, in so many parts; 0 if the frame asks for no receipt.
-  [[nodiscard]] uint32_t begin_reply(const proto::StompFrame& frame, uint32_t parts = 1);
+  [[nodiscard]] uint32_t begin_reply(const proto::StompFrame& frame, uint32_t parts = 1) {
+    const auto receipt = frame.header("receipt");
+    return receipt ? begin_reply(*receipt, parts) : 0;
+  }
+  // The same for a receipt that was found already.
+  [[nodiscard]] uint32_t begin_reply(std::string_view receipt, uint32_t parts) {
+    return replies_.add(receipt, parts);
+  }
   void complete_reply(Client& client, uint32_t ticket);
   [[nodiscard]] bool owes_replies() const { return !replies_.empty(); }
   [[nodiscard]] size_t replies_pending() const { return replies_.size(); }

@@ -24,10 +24,10 @@ bool has_room_in(Client& client, const proto::StompFrame& frame, const Transacti
 }
 
 bool has_too_many_receipts(Client& client, const proto::StompFrame& frame) {
-  if (!frame.header("receipt")) return false;
   if (client.session().replies_pending() < client.shard().options().receipts_pending_max) {
     return false;
   }
+  if (!frame.header("receipt")) return false;
   client.fail(errors::kTooManyReceipts,
               "too many receipts of this connection are waiting (--max-receipts-pending)", &frame);
   return true;

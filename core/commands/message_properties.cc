@@ -98,10 +98,4 @@ Result<MessageProperties, MessagePropertiesError> read_message_properties(
   return reader.properties();
 }
 
-bool asks_for_delay(const proto::StompFrame& frame) {
-  return std::ranges::any_of(frame.headers, [](const proto::StompHeader& header) {
-    return header.name.starts_with("AMQ_SCHEDULED_");
-  });
-}
-
 }  // namespace stampede::core

@@ -22,7 +22,4 @@ struct MessagePropertiesError {
 [[nodiscard]] Result<MessageProperties, MessagePropertiesError> read_message_properties(
     const proto::StompFrame& frame, const Options& options, Millis now);
 
-// True if the SEND asks for a delay, which topics do not have.
-[[nodiscard]] bool asks_for_delay(const proto::StompFrame& frame);
-
 }  // namespace stampede::core

@@ -13,9 +13,9 @@ DestinationSession destination_session(Client& client) {
 }
 
 std::span<const MappedDestination> read_destination(Client& client, const proto::StompFrame& frame,
+                                                    const std::string_view* text,
                                                     DestinationUse use) {
-  const auto text = frame.header("destination");
-  if (!text) {
+  if (text == nullptr) {
     client.fail(errors::kMissingDestination, "SEND and SUBSCRIBE need the header destination",
                 &frame);
     return {};

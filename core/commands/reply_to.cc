@@ -12,8 +12,6 @@ namespace stampede::core {
 
 namespace {
 
-constexpr std::string_view kReplyTo = "reply-to";
-
 // False: the client was failed.
 bool subscribe_to_replies(Client& client, const proto::StompFrame& frame,
                           const MappedDestination& destination, Millis now) {
@@ -39,24 +37,24 @@ bool subscribe_to_replies(Client& client, const proto::StompFrame& frame,
 
 }  // namespace
 
-bool take_reply_to(Client& client, const proto::StompFrame& frame,
-                   std::vector<proto::StompHeader>& headers, Millis now) {
-  const auto name = frame.header(kReplyTo);
-  if (!name || !DestinationMap::names_temporary(*name)) return true;
+std::optional<std::vector<proto::StompHeader>> take_reply_to(Client& client,
+                                                             const proto::StompFrame& frame,
+                                                             std::string_view reply_to,
+                                                             Millis now) {
   ShardState& shard = client.shard();
-  const auto reply = shard.destination_map.map_reply_to(*name, destination_session(client));
+  const auto reply = shard.destination_map.map_reply_to(reply_to, destination_session(client));
   if (!reply) {
     fail_destination(client, frame, reply.error());
-    return false;
+    return std::nullopt;
   }
   if (!shard.has_temporary(reply->destination) &&
       !subscribe_to_replies(client, frame, reply->destination, now)) {
-    return false;
+    return std::nullopt;
   }
-  headers.assign(frame.headers.begin(), frame.headers.end());
+  std::vector<proto::StompHeader> headers(frame.headers.begin(), frame.headers.end());
   // The first counts (STOMP 1.2, "Repeated Header Entries").
-  std::ranges::find(headers, kReplyTo, &proto::StompHeader::name)->value = reply->public_name;
-  return true;
+  std::ranges::find(headers, "reply-to", &proto::StompHeader::name)->value = reply->public_name;
+  return headers;
 }
 
 }  // namespace stampede::core

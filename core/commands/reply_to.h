@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -9,13 +10,18 @@
 
 namespace stampede::core {
 
-// Makes a SEND's `reply-to` mean something to who gets the message, as RabbitMQ and ActiveMQ do: a
+// True if the reply-to of a SEND is of the kind that take_reply_to() is for.
+[[nodiscard]] inline bool is_temporary_reply(const std::string_view* reply_to) {
+  return reply_to != nullptr && DestinationMap::names_temporary(*reply_to);
+}
+
+// Makes such a `reply-to` mean something to who gets the message, as RabbitMQ and ActiveMQ do: a
 // temporary destination of the sender becomes its public name, and the sender is subscribed to it
 // if it is not yet, with the temporary name as id, before anybody can answer.
 //
-// Fills `headers` with those of the frame, the reply-to replaced; they hold until the frame is done
-// with. Leaves them empty if the frame needs nothing of the kind. False: it fails the client.
-[[nodiscard]] bool take_reply_to(Client& client, const proto::StompFrame& frame,
-                                 std::vector<proto::StompHeader>& headers, Millis now);
+// Gives the headers of the frame, the reply-to replaced; they hold until the frame is done with.
+// Nothing: it fails the client.
+[[nodiscard]] std::optional<std::vector<proto::StompHeader>> take_reply_to(
+    Client& client, const proto::StompFrame& frame, std::string_view reply_to, Millis now);
 
 }  // namespace stampede::core

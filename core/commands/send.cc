@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -7,6 +8,7 @@
 #include "core/commands/message_properties.h"
 #include "core/commands/read_destination.h"
 #include "core/commands/reply_to.h"
+#include "core/commands/send_headers.h"
 #include "core/shard_state.h"
 
 namespace stampede::core {
@@ -21,9 +23,9 @@ bool is_queue(const MappedDestination& destination) {
 
 // Says what is wrong with what the frame wants of queues, or of topics as if they were queues, by
 // failing the client; else fills what queues go by.
-bool has_bad_properties(Client& client, const proto::StompFrame& frame, Destinations destinations,
-                        MessageProperties& of_queues, Millis now) {
-  if (!std::ranges::all_of(destinations, is_queue) && asks_for_delay(frame)) {
+bool has_bad_properties(Client& client, const proto::StompFrame& frame, const SendHeaders& found,
+                        Destinations destinations, MessageProperties& of_queues, Millis now) {
+  if (found.asks_for_delay && !std::ranges::all_of(destinations, is_queue)) {
     client.fail(errors::kUnsupportedHeader, "only queues deliver later (AMQ_SCHEDULED_DELAY)",
                 &frame);
     return true;
@@ -42,14 +44,14 @@ bool has_bad_properties(Client& client, const proto::StompFrame& frame, Destinat
 
 // False: the frame wants its receipt to say what it cannot, and the client is failed.
 bool can_count_subscriptions(Client& client, const proto::StompFrame& frame,
-                             const Transaction* transaction) {
-  if (!frame.header("receipt")) {
+                             const SendHeaders& found) {
+  if (found.receipt == nullptr) {
     client.fail(errors::kMissingReceipt,
                 "count-subscriptions is answered by the RECEIPT: the header receipt is missing",
                 &frame);
     return false;
   }
-  if (transaction != nullptr) {
+  if (found.transaction != nullptr) {
     client.fail(errors::kUnsupportedHeader,
                 "count-subscriptions is not for a SEND in a transaction, which nobody gets yet",
                 &frame);
@@ -58,20 +60,29 @@ bool can_count_subscriptions(Client& client, const proto::StompFrame& frame,
   return true;
 }
 
-// The frame, as it goes to one destination. One reference is the caller's.
-Message* make_message(Client& client, const proto::StompFrame& frame,
-                      std::span<const proto::StompHeader> headers, const MappedDestination& to,
-                      const MessageProperties& of_queues, uint32_t count_ticket) {
-  MessageProperties properties = is_queue(to) ? of_queues : MessageProperties{};
-  properties.is_temporary = to.is_temporary;
+// What a SEND is to all of its destinations.
+struct Sending {
+  const proto::StompFrame& frame;
+  std::string_view message_id;
+  std::span<const proto::StompHeader> headers;
+  MessageProperties of_queues = {};
+  uint32_t count_ticket = 0;
+};
+
+// The message that goes to one of them. One reference is the caller's.
+Message* make_message(Client& client, const Sending& sending, const MappedDestination& to) {
+  const proto::StompFrame& frame = sending.frame;
+  MessageProperties properties = is_queue(to) ? sending.of_queues : MessageProperties{};
+  // PERF: a store just before the properties are copied makes the copy wait.
+  if (to.is_temporary) properties.is_temporary = true;
   return Message::create({.destination = to.text,
                           .route = to.route_if_other(),
-                          .message_id = frame.header("message-id").value_or(""),
-                          .headers = headers,
+                          .message_id = sending.message_id,
+                          .headers = sending.headers,
                           .body = frame.body,
                           .origin = {client.shard().id(), client.ref()},
                           .properties = properties,
-                          .count_ticket = count_ticket,
+                          .count_ticket = sending.count_ticket,
                           .is_known_plain = frame.is_plain,
                           .is_known_utf8 = frame.is_known_utf8},
                          client.shard().hash_route(to.route));
@@ -97,34 +108,41 @@ void add_to_transaction(Client& client, const proto::StompFrame& frame, Transact
 void handle_send(Client& client, const proto::StompFrame& frame, Millis now) {
   ShardState& shard = client.shard();
   Session& session = client.session();
-  const Destinations destinations = read_destination(client, frame, DestinationUse::kSend);
+  const SendHeaders found = find_send_headers(frame);
+  const Destinations destinations =
+      read_destination(client, frame, found.destination, DestinationUse::kSend);
   if (destinations.empty()) return;
   Transaction* transaction = nullptr;
-  if (!find_transaction(client, frame, transaction)) return;
-  const bool is_counted = frame.header("count-subscriptions") == "true";
-  if (is_counted && !can_count_subscriptions(client, frame, transaction)) return;
+  if (found.transaction != nullptr && !find_transaction(client, frame, transaction)) return;
+  const bool is_counted =
+      found.count_subscriptions != nullptr && *found.count_subscriptions == "true";
+  if (is_counted && !can_count_subscriptions(client, frame, found)) return;
   if (has_too_many_receipts(client, frame)) return;
-  MessageProperties of_queues;
-  if (has_bad_properties(client, frame, destinations, of_queues, now)) return;
-  std::vector<proto::StompHeader> replaced;
-  if (!take_reply_to(client, frame, replaced, now)) return;
-  const auto headers = replaced.empty() ? frame.headers : replaced;
-  // A composite is a transaction of its own, so that it goes to all parts, in order, or to none. A
-  // receipt has a part for each message, and one for the whole.
-  const auto parts = static_cast<uint32_t>(destinations.size() == 1 ? 1 : destinations.size() + 1);
-  const uint32_t ticket = transaction == nullptr ? session.begin_reply(frame, parts) : 0;
-  if (is_counted) session.count_subscriptions(ticket);
-  const uint32_t count_ticket = is_counted ? ticket : 0;
-  if (transaction == nullptr && destinations.size() == 1) {
-    Message* const message =
-        make_message(client, frame, headers, destinations.front(), of_queues, count_ticket);
-    return shard.publish(message, client, ticket, now);
+  Sending sending = {.frame = frame,
+                     .message_id = found.message_id == nullptr ? "" : *found.message_id,
+                     .headers = frame.headers};
+  if (has_bad_properties(client, frame, found, destinations, sending.of_queues, now)) return;
+  std::optional<std::vector<proto::StompHeader>> replaced;
+  if (is_temporary_reply(found.reply_to)) {
+    replaced = take_reply_to(client, frame, *found.reply_to, now);
+    if (!replaced) return;
+    sending.headers = *replaced;
+  }
+  const bool is_composite = destinations.size() > 1;
+  const auto parts = static_cast<uint32_t>(is_composite ? destinations.size() + 1 : 1);
+  const bool is_answered = found.receipt != nullptr && transaction == nullptr;
+  const uint32_t ticket = is_answered ? session.begin_reply(*found.receipt, parts) : 0;
+  if (is_counted) session.count_subscriptions(sending.count_ticket = ticket);
+  if (transaction == nullptr && !is_composite) {
+    shard.publish(make_message(client, sending, destinations.front()), client, ticket, now);
+    return;
   }
   Transaction messages("");
   for (const MappedDestination& to : destinations) {
-    messages.add({.message = make_message(client, frame, headers, to, of_queues, count_ticket)});
+    messages.add({.message = make_message(client, sending, to)});
   }
   if (transaction != nullptr) return add_to_transaction(client, frame, *transaction, messages);
+  // A composite is a transaction of its own, so that it goes to all parts, in order, or to none.
   shard.queue_routes.commit(client, messages, ticket, now);
 }
 

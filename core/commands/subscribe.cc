@@ -95,7 +95,9 @@ std::optional<SubscriptionOptions> read_options(Client& client, const proto::Sto
 }  // namespace
 
 void handle_subscribe(Client& client, const proto::StompFrame& frame, Millis now) {
-  const Destinations destinations = read_destination(client, frame, DestinationUse::kSubscribe);
+  const auto text = frame.header("destination");
+  const Destinations destinations =
+      read_destination(client, frame, text ? &*text : nullptr, DestinationUse::kSubscribe);
   if (destinations.empty()) return;
   if (is_refused(client, frame, destinations)) return;
   auto options = read_options(client, frame, std::ranges::any_of(destinations, is_queue));
