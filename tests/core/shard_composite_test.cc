@@ -66,6 +66,13 @@ TEST_P(ShardComposite, KeepsTheOrderOfItsSender) {
             "MESSAGE 1 3'");
 }
 
+TEST_P(ShardComposite, CountsTheSubscriptionsOfAllParts) {
+  (void)subscriber("/topic/a,/topic/b,/queue/q");
+  (void)subscriber("/topic/a");
+  put("/topic/a,/queue/q,/topic/b,/topic/nobody", "x", "count-subscriptions:true\n");
+  EXPECT_EQ(header(sender_, "subscriptions"), "4");
+}
+
 TEST_P(ShardComposite, TakesACommaForPartOfAName) {
   Peer& peer = subscriber("/topic/a,b");
   Peer& relative = subscriber("a,/topic/b");

@@ -192,6 +192,16 @@ TEST_P(ShardTemporary, DropsRepliesToWhoIsGone) {
   }
 }
 
+TEST_P(ShardTemporary, SaysThatNobodyIsThere) {
+  Peer& peer = session();
+  const std::string name = request(peer, "/temp-queue/r");
+  reply(name, "answer", "count-subscriptions:true\n");
+  EXPECT_EQ(header(replier_, "subscriptions"), "1");
+  shards_.reset(peer);
+  reply(name, "late", "count-subscriptions:true\n");
+  EXPECT_EQ(header(replier_, "subscriptions"), "0");
+}
+
 TEST_P(ShardTemporary, DropsWhatIsSentToMadeUpNames) {
   for (const char* made_up : {"/reply-queue/x", "/reply-queue/", "/reply-topic/0-1-a/x",
                               "/reply-queue/3-1-a/x", "/reply-queue/63-1-a/x"}) {

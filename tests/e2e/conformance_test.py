@@ -813,7 +813,7 @@ class StompOverTcp(StompCase):
                              "bad-destination", receipt="r")
 
     def test_A7_11_destinations_that_are_not_served(self):
-        for prefix in ("/exchange/", "/exchange/other/", "/dsub/", "/remote-temp-queue/", "/remote-temp-topic/"):
+        for prefix in ("/exchange/", "/exchange/amq.headers/", "/dsub/", "/remote-temp-queue/", "/remote-temp-topic/"):
             with self.subTest(prefix=prefix):
                 self.refused(encode("SUBSCRIBE", {"id": "0", "destination": prefix + "x", "receipt": "r"}),
                              "unsupported-destination", receipt="r", code=(1002, 1008))

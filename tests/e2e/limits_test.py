@@ -22,6 +22,7 @@ SUBSCRIPTIONS = 4
 SUBSCRIPTION_ID = 16
 DESTINATION = 64
 LEVELS = 4
+PARTS = 3
 DEDUP = 4
 
 
@@ -33,7 +34,7 @@ def setUpModule():
                     "--max-websocket-fragments", str(WS_FRAGMENTS), "--max-http-head-size", str(HTTP_HEAD),
                     "--max-http-headers", str(HTTP_HEADERS), "--max-subscriptions", str(SUBSCRIPTIONS),
                     "--max-subscription-id-length", str(SUBSCRIPTION_ID), "--max-destination-length", str(DESTINATION),
-                    "--max-destination-levels", str(LEVELS), "--dedup-window", str(DEDUP))
+                    "--max-destination-levels", str(LEVELS), "--max-composite-destinations", str(PARTS), "--dedup-window", str(DEDUP))
 
 
 def tearDownModule():
@@ -183,6 +184,25 @@ class FrameLimits(unittest.TestCase):
         client.expect_receipt("u")
         client.subscribe(unique(), "again")
         client.send_frame("SUBSCRIBE", {"id": "more", "destination": unique(), "receipt": "r"})
+        error = client.expect_error("too-many-subscriptions", 1008, receipt="r")
+        self.assertIn(b"--max-subscriptions", error.body)
+
+    def test_composite_destinations(self):
+        parts = [unique() for _ in range(PARTS)]
+        client = self.session()
+        client.subscribe(",".join(parts), "all")
+        client.publish(",".join(parts), b"x")
+        for _ in parts:
+            client.expect_message(b"x")
+        client.send_frame("SEND", {"destination": ",".join([*parts, unique()]), "receipt": "r"}, b"x")
+        error = client.expect_error("bad-destination", receipt="r")
+        self.assertIn(b"--max-composite-destinations", error.body)
+
+    def test_subscriptions_of_a_composite(self):
+        client = self.session()
+        client.subscribe(unique(), "one")
+        client.subscribe(",".join(unique() for _ in range(SUBSCRIPTIONS - 1)), "others")
+        client.send_frame("SEND", {"destination": unique(), "reply-to": "/temp-queue/r", "receipt": "r"}, b"x")
         error = client.expect_error("too-many-subscriptions", 1008, receipt="r")
         self.assertIn(b"--max-subscriptions", error.body)
 
