@@ -131,7 +131,9 @@ Group& Topics::find_or_make(std::string_view destination, bool is_pattern, const
     filter->is_no_local = kind.is_no_local;
     filter->subscriber = {shard_, kind.subscriber};
   }
-  auto made = std::make_unique<Group>(topic, kind, std::move(filter), pool_, options_.boot_id);
+  // Frames are numbered anew, so the token is a new one, too.
+  const uint64_t seed = options_.boot_id + ++groups_made_;
+  auto made = std::make_unique<Group>(topic, kind, std::move(filter), pool_, seed);
   Group& group = *made;
   topic.groups.push_back(group);
   if (group.filter != nullptr) topic.filtered.push_back(group);

@@ -216,6 +216,7 @@ class Topics {
   tsl::robin_map<std::string, Match, HashText, std::equal_to<>> matches_;
   std::deque<Topic*> gathering_;  // those that are, in the order in which they began
   uint64_t pattern_generation_ = 1;
+  uint64_t groups_made_ = 0;
   uint64_t attached_ = 0;
   uint64_t live_ = 0;
   std::vector<ClientRef> lagging_;

@@ -183,6 +183,20 @@ TEST_P(TopicAck, IgnoresALateAcknowledgementOfAnEndedSubscription) {  // A7.9
   EXPECT_EQ(shards_.tables().cursors, 0u);
 }
 
+TEST_P(TopicAck, DoesNotTakeALateAcknowledgementForTheNextSubscription) {  // A7.9, A7.10
+  Peer& peer = subscriber("ack:client-individual\nprefetch-count:1\n");
+  publish(1, 1);
+  const std::string late = header_of(peer, "1", "ack");
+  shards_.send(peer, "UNSUBSCRIBE\nid:1\n\n");
+  (void)shards_.received(peer);
+  subscribe(peer, "1", "ack:client-individual\nprefetch-count:1\n");
+  publish(2, 3);
+  shards_.send(peer, "ACK\nid:" + late + "\nreceipt:r\n\n");
+  EXPECT_EQ(shards_.received(peer), "MESSAGE 1 2, RECEIPT r");
+  ack(peer, "2");
+  EXPECT_EQ(shards_.received(peer), "MESSAGE 1 3");
+}
+
 TEST_P(TopicAck, EndsWithItsConnectionWhileItIsStopped) {
   Peer& peer = subscriber("ack:client\nprefetch-count:1\n");
   publish(1, 3);
