@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "bench/micro/stomp_sample.h"
 #include "core/destination_name.h"
@@ -51,7 +52,7 @@ void create_message(benchmark::State& state) {
   const std::string body = sample_body(static_cast<size_t>(state.range(0)));
   for (auto _ : state) {
     core::Message* message = make_message(body, true, state.range(1) != 0);
-    benchmark::DoNotOptimize(message);
+    benchmark::DoNotOptimize(std::as_const(message));
     message->drop_reference();
   }
   state.SetItemsProcessed(state.iterations());
