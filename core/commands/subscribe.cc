@@ -45,6 +45,10 @@ bool is_refused(Client& client, const proto::StompFrame& frame, const Destinatio
     client.fail(errors::kUnsupportedHeader,
                 "this server has no durable subscriptions: a topic keeps nothing for who is away",
                 &frame);
+  } else if (frame.header("from-seq") || frame.header("x-stream-offset")) {
+    client.fail(errors::kUnsupportedHeader,
+                "this server keeps no history: from-seq and x-stream-offset would leave a hole",
+                &frame);
   } else if (session.is_subscribed_as(id, *frame.header("destination"))) {
     client.fail(errors::kDuplicateSubscription, "a subscription with this id is open already",
                 &frame);
