@@ -80,9 +80,9 @@ constexpr std::array<std::string_view, 20> kFrames = {
     "\n\n",
 };
 
-// The same for what is acknowledged. A '@' is replaced by what acknowledges one of the client's
-// last MESSAGEs.
-constexpr std::array<std::string_view, 24> kQueueFrames = {
+// The same for what is acknowledged or answered. A '@' is replaced by what acknowledges one of the
+// client's last MESSAGEs, a '!' by where its answer goes.
+constexpr std::array<std::string_view, 32> kQueueFrames = {
     "SUBSCRIBE\nid:$\ndestination:/queue/"
     "a\nack:client-individual\nprefetch-count:2\nreceipt:q$\n\n",
     "SUBSCRIBE\nid:$\ndestination:/queue/a\nack:client\nexclusive:true\n\n",
@@ -108,6 +108,14 @@ constexpr std::array<std::string_view, 24> kQueueFrames = {
     "ACK\n@\ntransaction:t$\n\n",
     "NACK\n@\n\n",
     "NACK\n@\nrequeue:false\n\n",
+    "SUBSCRIBE\nid:$\ndestination:/temp-queue/a\nack:client\n\n",
+    "SUBSCRIBE\nid:$\ndestination:/topic/a,/queue/b,/temp-topic/$\nack:client\nreceipt:k$\n\n",
+    "SUBSCRIBE\nid:$\ndestination:/user/a\n\n",
+    "UNSUBSCRIBE\nid:/temp-queue/$\n\n",
+    "SEND\ndestination:/topic/a\nreply-to:/temp-queue/$\n\nx",
+    "SEND\ndestination:/topic/b\nreply-to:/temp-topic/a\nreceipt:y$\n\nx",
+    "SEND\ndestination:!\nreceipt:z$\n\nx",
+    "SEND\ndestination:/topic/a,/queue/b,!,/user/0-$/a\nreceipt:w$\n\nx",
 };
 
 Options options_for(unsigned choice) {
@@ -297,6 +305,9 @@ class Clients {
     if (const size_t at = frame.find('@'); at != frame.npos) {
       frame.replace(at, 1, acknowledgement(peer, which >> 5));
     }
+    if (const size_t at = frame.find('!'); at != frame.npos) {
+      frame.replace(at, 1, reply_to(peer, which >> 5));
+    }
     write_frame(peer, std::move(frame), which >> 5, how);
   }
 
@@ -309,6 +320,16 @@ class Clients {
       return "message-id:" + std::string(frame->header("message-id").value_or(""));
     }
     return "id:1-1";
+  }
+
+  // Of the last MESSAGE but so many that has one.
+  static std::string reply_to(const Peer& peer, unsigned back) {
+    const auto& frames = peer.output.frames();
+    for (auto frame = frames.rbegin(); frame != frames.rend(); ++frame) {
+      const auto where = frame->header("reply-to");
+      if (where && back-- == 0) return std::string(*where);
+    }
+    return "/reply-queue/1-1-0/0";
   }
 
   static void write_frame(Peer& peer, std::string frame, unsigned digit, unsigned how) {
