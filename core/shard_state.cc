@@ -122,13 +122,12 @@ void ShardState::settle() {
 // -- Publishing.
 
 void ShardState::publish(Message* message, Client& client, uint32_t ticket, Millis now) {
-  const ShardId owner = owner_of(*message);
-  route(message, client.ref(), ticket, false, now);
+  const ShardId owner = route(message, client.ref(), ticket, false, now);
   if (is_pressed(owner)) hold_back(client, 0);
 }
 
-void ShardState::route(Message* message, ClientRef sender, uint32_t ticket, bool is_reserved,
-                       Millis now) {
+ShardId ShardState::route(Message* message, ClientRef sender, uint32_t ticket, bool is_reserved,
+                          Millis now) {
   ++metrics.messages_received;
   const ShardId owner = owner_of(*message);
   if (owner != id_) {
@@ -142,6 +141,7 @@ void ShardState::route(Message* message, ClientRef sender, uint32_t ticket, bool
   } else {
     refuse(sender, ticket);
   }
+  return owner;
 }
 
 ShardState::Published ShardState::publish_owned(Message* message, bool is_reserved, Millis now) {

@@ -61,7 +61,8 @@ class ShardState {
   // message.
   void publish(Message* message, Client& client, uint32_t ticket, Millis now);
   // The same for a message whose sender may be gone. `is_reserved`: a queue keeps room for it.
-  void route(Message* message, ClientRef sender, uint32_t ticket, bool is_reserved, Millis now);
+  // Gives the owner.
+  ShardId route(Message* message, ClientRef sender, uint32_t ticket, bool is_reserved, Millis now);
   // A temporary destination is owned by the home shard of its connection, so that it is there
   // before anybody is told its name, and gone with it at once.
   [[nodiscard]] ShardId owner_of(const Message& message) const {
