@@ -238,8 +238,8 @@ void SimClient::read_stomp(std::string_view octets, bool is_whole, std::vector<S
   if (is_whole && !stomp_.empty()) violation("a WebSocket message that is not whole frames");
 }
 
-void SimClient::check_end() const {
-  if (!wire_.empty() || !stomp_.empty()) violation("ended inside a frame");
+void SimClient::check_border() const {
+  if (!wire_.empty() || !stomp_.empty()) violation("a send that ends inside a frame");
 }
 
 }  // namespace stampede::sim

@@ -35,8 +35,8 @@ class SimClient {
 
   // -- Reading. Frames that became complete.
   [[nodiscard]] std::vector<SimFrame> read(std::string_view octets);
-  // Requires that the broker stopped at a frame border.
-  void check_end() const;
+  // What was read ends at a frame border.
+  void check_border() const;
 
   [[nodiscard]] int version() const { return version_; }
   [[nodiscard]] bool is_websocket() const { return is_websocket_; }

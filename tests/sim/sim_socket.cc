@@ -1,6 +1,7 @@
 #include "tests/sim/sim_socket.h"
 
 #include <algorithm>
+#include <stdexcept>
 
 namespace stampede::sim {
 
@@ -29,6 +30,11 @@ std::string SimSocket::take_some(SimRandom& random) {
     to_broker_taken = 0;
   }
   return octets;
+}
+
+void SimSocket::check_unchanged() const {
+  if (!sending.empty() && read_spans(sending) != sending_copy)
+    throw std::runtime_error("octets changed in flight");
 }
 
 std::string read_spans(const std::vector<core::SendSpan>& spans) {

@@ -17,19 +17,20 @@ struct SimSocket {
   uint32_t shard = 0;
   std::string to_broker;  // written by the peer, not yet received
   size_t to_broker_taken = 0;
-  std::string to_peer;  // completed sends, not yet read by the peer
   std::vector<core::SendSpan> sending;
   std::string sending_copy;    // what the spans held when they were given
   bool has_operation = false;  // a send or a shutdown is under way
   bool is_shutdown = false;    // the broker ended its direction
   bool is_aborted = false;     // kAbort was told; waits for release
-  bool is_reading = true;      // a peer that does not read completes no send
+  bool is_paused = false;      // the broker asked for no octets, and that was heard
   bool peer_ended = false;     // the peer ended its direction; told once all octets are received
   bool peer_end_told = false;
 
   [[nodiscard]] bool has_octets() const { return to_broker_taken < to_broker.size(); }
   // Takes between one octet and all that is under way.
   [[nodiscard]] std::string take_some(SimRandom& random);
+  // Throws if the octets under way are not those that were given.
+  void check_unchanged() const;
 };
 
 // The octets of the spans, read as the kernel would.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <stdexcept>
 #include <utility>
 
 namespace stampede::sim {
@@ -30,70 +29,17 @@ bool pattern_matches(const std::string& pattern, uint32_t index) {
 }  // namespace
 
 SimWorld::SimWorld(uint64_t seed, const SimScale& scale)
-    : random_(seed),
-      scale_(scale),
-      seed_(seed),
-      mailboxes_(scale.shards, size_t{4} << random_.below(6)) {
-  options_.boot_id = 1 + random_.below(1'000'000'000);
-  options_.heart_beat_send_ms = options_.heart_beat_receive_ms = 0;
-  options_.send_bytes_max = random_.one_in(2) ? 64 * 1024 : 700;
-  options_.frame_bytes_max = 1 << 20;
-  options_.publisher_lead_bytes_max = random_.one_in(2) ? 2'000 : 256 * 1024;
-  // A peer that does not read for a while is not what is tested here: only the clock ends it.
-  options_.slow_consumer_bytes = 64 << 20;
-  upgrade_ = {
-      .paths = {"/stomp"}, .head_bytes_max = 8192, .headers_max = 64, .allowed_origins = {"*"}};
-  for (core::ShardId id = 0; id < scale_.shards; ++id) {
-    shards_.push_back(std::make_unique<core::Shard>(id, scale_.shards, options_, mailboxes_,
-                                                    static_cast<core::ShardObserver&>(*this)));
-  }
+    : SimBroker(seed, scale.shards), scale_(scale) {
+  open_shards();
   canonical_.resize(scale_.destinations);
-  mail_stall_.resize(scale_.shards);
-}
-
-// Shards that end with clients close them, which by then means nothing.
-SimWorld::~SimWorld() { is_over_ = true; }
-
-void SimWorld::on_client_closed(const core::ClosedClient& client) {
-  switch (client.reason) {
-    case core::CloseReason::kClientDisconnect:
-    case core::CloseReason::kPeerClosed:
-    case core::CloseReason::kPeerReset:
-      return;
-    default:
-      if (is_draining_ && client.reason == core::CloseReason::kDrain) return;
-      if (!is_over_)
-        fail("closed a client: " + std::string(to_string(client.reason)) + " " +
-             std::string(client.detail));
-  }
-}
-
-void SimWorld::fail(const std::string& what) const {
-  throw std::runtime_error(what + "\nreplay: STAMPEDE_SIM_FIRST_SEED=" + std::to_string(seed_) +
-                           " STAMPEDE_SIM_SEEDS=1 simulation_test");
 }
 
 // -- What peers do.
 
-SimWorld::Peer& SimWorld::open_peer(uint32_t shard) {
+SimWorld::Peer& SimWorld::open_peer() {
   auto owned = std::make_unique<Peer>();
   Peer& peer = *owned;
-  peer.index = static_cast<uint32_t>(peers_.size());
-  const bool is_websocket = !random_.one_in(3);
-  const int version = 10 + static_cast<int>(random_.below(3));
-  peer.protocol = std::make_unique<SimClient>(is_websocket, version, random_);
-  peer.socket.shard = shard;
-  peer.socket.client = shards_[shard]->open(
-      {.transport = is_websocket ? core::Transport::kWebSocket : core::Transport::kTcp,
-       .upgrade = is_websocket ? &upgrade_ : nullptr,
-       .peer = "10.0.0.1:1"},
-      peer.index, now_);
-  if (is_websocket) write(peer, peer.protocol->handshake());
-  const std::string offer = version == 12 ? "1.0,1.1,1.2" : version == 11 ? "1.1,1.0" : "1.0";
-  write(peer, peer.protocol->frame(random_.one_in(2) ? "CONNECT" : "STOMP",
-                                   {{"accept-version", offer}, {"host", "sim"}}));
-  present_.push_back(&peer);
-  peers_.push_back(std::move(owned));
+  open(std::move(owned), any_shard());
   return peer;
 }
 
@@ -165,21 +111,20 @@ void SimWorld::leave(Peer& peer) {
       peer.receipts_expected.push_back("bye");
       break;
     case 1:
-      peer.socket.peer_ended = true;
+      end_stream(peer);
       break;
     case 2:
       write(peer, peer.protocol->frame("DISCONNECT", {}));
       break;
     default:
-      peer.is_cut = true;
-      shards_[peer.socket.shard]->peer_closed(*peer.socket.client, true, "reset", now_);
+      cut(peer);
       break;
   }
 }
 
 void SimWorld::act() {
   if (present_.empty()) return;
-  Peer& peer = *present_[random_.below(present_.size())];
+  Peer& peer = as_peer(anybody());
   const bool can_act = peer.is_connected && !peer.is_leaving;
   if (peer.publisher >= 0) {
     if (can_act && sends_.size() < sends_max_) {
@@ -212,11 +157,12 @@ void SimWorld::act() {
   }
   if (arrivals_ < scale_.subscribers && present_.size() < scale_.subscribers_at_once) {
     ++arrivals_;
-    (void)open_peer(static_cast<uint32_t>(random_.below(scale_.shards)));
+    (void)open_peer();
   }
 }
 
-void SimWorld::on_frame(Peer& peer, const SimFrame& frame) {
+void SimWorld::on_frame(SimPeer& of_peer, const SimFrame& frame) {
+  Peer& peer = as_peer(of_peer);
   if (peer.is_dismissed) fail("a frame behind the ERROR");
   if (frame.command == "CONNECTED") {
     const std::string expected = "1." + std::to_string(peer.protocol->version() - 10);
@@ -265,166 +211,21 @@ void SimWorld::on_message(Peer& peer, const SimFrame& frame) {
   (*sub)->received.push_back(number);
 }
 
-// -- What happens to the broker.
+// -- A life.
 
-void SimWorld::flush(core::ShardId shard) {
-  std::array<core::SendSpan, core::kSendSpansMax> spans;
-  core::FlushPlan plan{};
-  core::Client* client = shards_[shard]->next_flush(spans, plan, now_);
-  if (client == nullptr) return;
-  Peer& peer = *peers_[core::Shard::handle_of(*client)];
-  SimSocket& socket = peer.socket;
-  switch (plan.action) {
-    case core::FlushAction::kNothing:
-      break;
-    case core::FlushAction::kSend:
-      if (socket.has_operation || socket.is_shutdown) fail("a second operation");
-      socket.has_operation = true;
-      socket.sending.assign(spans.begin(), spans.begin() + static_cast<ptrdiff_t>(plan.spans));
-      socket.sending_copy = read_spans(socket.sending);
-      if (socket.sending_copy.size() != plan.bytes || plan.bytes == 0) fail("wrong size of a plan");
-      break;
-    case core::FlushAction::kShutdownWrite:
-      if (socket.has_operation || socket.is_shutdown) fail("a second operation");
-      socket.has_operation = socket.is_shutdown = true;
-      break;
-    case core::FlushAction::kAbort:
-      if (socket.is_aborted) fail("aborted twice");
-      socket.is_aborted = true;
-      break;
+void SimWorld::leave_all() {
+  for (SimPeer* peer : std::vector<SimPeer*>(present_)) {
+    if (!peer->is_leaving) leave(as_peer(*peer));
   }
-}
-
-void SimWorld::complete(Peer& peer) {
-  SimSocket& socket = peer.socket;
-  if (!socket.sending.empty() && read_spans(socket.sending) != socket.sending_copy)
-    fail("octets changed in flight");
-  socket.has_operation = false;
-  socket.sending.clear();
-  socket.to_peer += std::exchange(socket.sending_copy, {});
-  shards_[socket.shard]->sent(*socket.client, now_);
-}
-
-// One thing that may happen on this peer's connection; false if there is none.
-bool SimWorld::step_peer(Peer& peer) {
-  SimSocket& socket = peer.socket;
-  core::Shard& shard = *shards_[socket.shard];
-  if (socket.is_aborted) {
-    if (!socket.sending.empty() && read_spans(socket.sending) != socket.sending_copy)
-      fail("octets changed in flight");
-    // Part of what was under way may have reached the peer.
-    socket.to_peer += socket.sending_copy.substr(0, random_.below(socket.sending_copy.size() + 1));
-    peer.is_cut |= !socket.sending.empty();
-    shard.release(*socket.client);
-    socket.client = nullptr;
-    peer.is_released = true;
-    present_.erase(std::find(present_.begin(), present_.end(), &peer));
-    for (const SimFrame& frame : peer.protocol->read(std::exchange(socket.to_peer, {})))
-      on_frame(peer, frame);
-    if (!peer.is_cut) peer.protocol->check_end();
-    return true;
-  }
-  if (!socket.to_peer.empty() && random_.one_in(2)) {
-    for (const SimFrame& frame : peer.protocol->read(std::exchange(socket.to_peer, {})))
-      on_frame(peer, frame);
-    return true;
-  }
-  if (socket.has_operation && peer.stuck == 0 && random_.one_in(2)) {
-    complete(peer);
-    return true;
-  }
-  if (peer.stuck > 0) --peer.stuck;
-  if (socket.has_octets() && !core::Shard::receive_paused(*socket.client)) {
-    const std::string octets = socket.take_some(random_);
-    shard.receive(*socket.client, {reinterpret_cast<const uint8_t*>(octets.data()), octets.size()},
-                  now_);
-    return true;
-  }
-  if ((socket.peer_ended || socket.is_shutdown) && !socket.has_octets() && !socket.peer_end_told) {
-    socket.peer_end_told = true;
-    shard.peer_closed(*socket.client, false, {}, now_);
-    return true;
-  }
-  return socket.has_octets() || socket.has_operation || !socket.to_peer.empty();
-}
-
-void SimWorld::step_shard(core::ShardId id) {
-  core::Shard& shard = *shards_[id];
-  // Now and then a shard does not look at its mail for long, as one does that flushes to thousands.
-  if (mail_stall_[id] > 0) {
-    --mail_stall_[id];
-  } else if (random_.one_in(100)) {
-    mail_stall_[id] = static_cast<uint32_t>(random_.below(400));
-  }
-  switch (random_.below(7)) {
-    case 0:
-      if (mail_stall_[id] == 0) (void)shard.take_mail(1 + random_.below(20), now_);
-      break;
-    case 1:
-      (void)shard.post_mail();
-      break;
-    case 2:
-      now_ += static_cast<core::Millis>(random_.below(2));
-      shard.run_timers(now_);
-      break;
-    case 3:
-      while (shard.next_receive_change() != nullptr) {
-      }
-      break;
-    case 4:
-      shard.fan_out(1 + random_.below(8), now_);
-      break;
-    default:
-      for (uint64_t count = 1 + random_.below(8); count > 0 && shard.has_ready(); --count)
-        flush(id);
-  }
-}
-
-void SimWorld::step() {
-  if (random_.one_in(3)) {
-    step_shard(static_cast<core::ShardId>(random_.below(scale_.shards)));
-  } else if (!present_.empty()) {
-    (void)step_peer(*present_[random_.below(present_.size())]);
-  }
-}
-
-bool SimWorld::is_quiet() {
-  for (const auto& shard : shards_) {
-    if (shard->has_ready() || shard->is_gathering() || shard->has_mail() || shard->has_overflow())
-      return false;
-    if (shard->post_mail() != 0) return false;
-  }
-  return true;
-}
-
-void SimWorld::run_until_quiet() {
-  for (int round = 0; round < 100'000; ++round) {
-    bool did = false;
-    // A peer may be released under way, so the list is walked from behind.
-    for (size_t n = present_.size(); n-- > 0;) {
-      present_[n]->stuck = 0;
-      did |= step_peer(*present_[n]);
-    }
-    for (core::ShardId id = 0; id < scale_.shards; ++id) {
-      core::Shard& shard = *shards_[id];
-      (void)shard.take_mail(64, now_);
-      (void)shard.post_mail();
-      shard.fan_out(SIZE_MAX, now_);
-      while (shard.has_ready()) flush(id), did = true;
-    }
-    if (!did && is_quiet()) return;
-    ++now_;
-  }
-  fail("does not come to rest");
 }
 
 SimWorld::Peer& SimWorld::populate() {
   // One only: on the other shards interest comes and goes with the subscribers.
-  Peer& witness = open_peer(static_cast<uint32_t>(random_.below(scale_.shards)));
+  Peer& witness = open_peer();
   witness.is_witness = true;
   subscribe(witness, "/topic/#");
   for (uint32_t n = 0; n < scale_.publishers; ++n) {
-    Peer& peer = open_peer(static_cast<uint32_t>(random_.below(scale_.shards)));
+    Peer& peer = open_peer();
     peer.publisher = static_cast<int>(n);
     publishers_.push_back(&peer);
   }
@@ -436,10 +237,9 @@ SimWorld::Peer& SimWorld::populate() {
 void SimWorld::live(size_t sends) {
   sends_max_ = sends;
   while (sends_.size() < sends || arrivals_ < scale_.subscribers) {
-    for (int n = 0; n < 12; ++n) step();
-    act();
+    live_on();
     // Those who stay fill the places; then somebody leaves.
-    Peer& somebody = *present_[random_.below(present_.size())];
+    Peer& somebody = as_peer(anybody());
     if (present_.size() >= scale_.subscribers_at_once && random_.one_in(3) &&
         somebody.is_connected && !somebody.is_leaving && !somebody.is_witness &&
         somebody.publisher < 0) {
@@ -448,38 +248,20 @@ void SimWorld::live(size_t sends) {
   }
 }
 
-void SimWorld::drain() {
-  // Who has not said CONNECT is told in other ways; shard_ending_test has them.
-  const auto is_connected = [](const Peer* peer) { return peer->is_connected; };
-  while (!std::all_of(present_.begin(), present_.end(), is_connected)) step();
-  is_draining_ = true;
-  sends_max_ = scale_.sends;
-  std::vector<core::ShardId> untold(scale_.shards);
-  for (core::ShardId id = 0; id < scale_.shards; ++id) untold[id] = id;
-  while (!untold.empty()) {
-    const auto next = untold.begin() + static_cast<ptrdiff_t>(random_.below(untold.size()));
-    shards_[*next]->begin_drain(now_);
-    untold.erase(next);
-    for (uint64_t acts = random_.below(60); acts > 0; --acts) {
-      for (int n = 0; n < 12; ++n) step();
-      act();
-    }
-  }
-  run_until_quiet();
-}
-
 void SimWorld::run() {
   const Peer& witness = populate();
   live(scale_.sends);
   run_until_quiet();
   check_canonical(*witness.subs[0]);
   check_subscriptions();
+  leave_all();
   check_tables_are_empty();
 }
 
 void SimWorld::run_with_drain() {
   const Peer& witness = populate();
   live(scale_.sends / 2);
+  sends_max_ = scale_.sends;
   drain();
   check_canonical(*witness.subs[0]);
   check_subscriptions();
@@ -526,9 +308,10 @@ void SimWorld::check_sends_taken(const std::vector<uint32_t>& seen) const {
 }
 
 void SimWorld::check_subscriptions() {
-  for (const auto& peer : peers_) {
-    const bool stayed = (!peer->is_released || is_draining_) && !peer->is_leaving;
-    for (const auto& sub : peer->subs) {
+  for (const auto& of_peer : peers_) {
+    const Peer& peer = as_peer(*of_peer);
+    const bool stayed = (!peer.is_released || is_draining_) && !peer.is_leaving;
+    for (const auto& sub : peer.subs) {
       // A drain may come before a SUBSCRIBE, but not between it and its RECEIPT.
       if (stayed && !sub->is_live && (!is_draining_ || !sub->received.empty()))
         fail("a SUBSCRIBE was not answered");
@@ -565,36 +348,13 @@ void SimWorld::check_subscriptions() {
 
 void SimWorld::check_farewells() const {
   if (!present_.empty()) fail("the drain left a client");
-  for (const auto& peer : peers_) {
-    if (peer->is_leaving) continue;
-    if (peer->is_cut) fail("the drain cut a client");
+  for (const auto& of_peer : peers_) {
+    const Peer& peer = as_peer(*of_peer);
+    if (peer.is_leaving) continue;
+    if (peer.is_cut) fail("the drain cut a client");
     const bool is_told =
-        peer->protocol->is_websocket() ? peer->protocol->close_code() == 1001 : peer->is_dismissed;
+        peer.protocol->is_websocket() ? peer.protocol->close_code() == 1001 : peer.is_dismissed;
     if (!is_told) fail("the drain did not say goodbye");
-  }
-}
-
-void SimWorld::check_tables_are_empty() {
-  for (Peer* peer : std::vector<Peer*>(present_)) {
-    if (!peer->is_leaving) leave(*peer);
-  }
-  run_until_quiet();
-  // Who does not end its side is waited for no longer than the linger time; the duplicate windows
-  // pass later.
-  for (const core::Millis wait : {2'000, 130'000}) {
-    now_ += wait;
-    for (auto& shard : shards_) shard->run_timers(now_);
-    run_until_quiet();
-  }
-  if (!present_.empty()) fail("a connection was not released");
-  for (auto& shard : shards_) {
-    const core::ShardTables tables = shard->tables();
-    if (tables.clients + tables.subscriptions + tables.cursors + tables.groups + tables.topics +
-            tables.destinations + tables.interested + tables.pattern_interests + tables.log_bytes !=
-        0) {
-      fail("a table is not empty");
-    }
-    if (!shard->is_drained()) fail("not drained");
   }
 }
 

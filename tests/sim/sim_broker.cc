@@ -1,0 +1,327 @@
+#include "tests/sim/sim_broker.h"
+
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+#include <string_view>
+#include <utility>
+
+namespace stampede::sim {
+
+namespace {
+
+constexpr std::string_view kPeerPrefix = "10.0.0.1:";
+
+}  // namespace
+
+SimBroker::SimBroker(uint64_t seed, core::ShardId shards)
+    : random_(seed),
+      mailboxes_(shards, size_t{4} << random_.below(6)),
+      upgrade_{
+          .paths = {"/stomp"}, .head_bytes_max = 8192, .headers_max = 64, .allowed_origins = {"*"}},
+      mail_stall_(shards) {
+  options_.boot_id = 1 + random_.below(1'000'000'000);
+  options_.heart_beat_send_ms = options_.heart_beat_receive_ms = 0;
+  options_.send_bytes_max = random_.one_in(2) ? 64 * 1024 : 700;
+  options_.frame_bytes_max = 1 << 20;
+  options_.publisher_lead_bytes_max = random_.one_in(2) ? 2'000 : 256 * 1024;
+  // A peer that does not read for a while is not what is tested here: only the clock ends it.
+  options_.slow_consumer_bytes = 64 << 20;
+}
+
+// Shards that end with clients close them, which by then means nothing.
+SimBroker::~SimBroker() { is_over_ = true; }
+
+void SimBroker::open_shards() {
+  core::ShardObserver& observer = *this;
+  for (core::ShardId id = 0; id < mailboxes_.shards(); ++id) {
+    shards_.push_back(
+        std::make_unique<core::Shard>(id, mailboxes_.shards(), options_, mailboxes_, observer));
+  }
+}
+
+void SimBroker::fail(const std::string& what) { throw std::runtime_error(what); }
+
+void SimBroker::on_client_closed(const core::ClosedClient& client) {
+  if (is_over_) return;
+  SimPeer& peer = *peers_[std::stoul(std::string(client.peer.substr(kPeerPrefix.size())))];
+  switch (client.reason) {
+    case core::CloseReason::kClientDisconnect:
+    case core::CloseReason::kPeerClosed:
+    case core::CloseReason::kPeerReset:
+      break;
+    default:
+      if (!is_draining_ || client.reason != core::CloseReason::kDrain) on_failed(peer, client);
+  }
+  on_closed(peer, client.reason);
+}
+
+void SimBroker::on_failed(SimPeer& /*peer*/, const core::ClosedClient& closed) {
+  fail("closed a client: " + std::string(to_string(closed.reason)) + " " +
+       std::string(closed.detail));
+}
+
+// -- What peers do.
+
+core::ShardId SimBroker::any_shard() {
+  return static_cast<core::ShardId>(random_.below(shards_.size()));
+}
+
+void SimBroker::open(std::unique_ptr<SimPeer> owned, core::ShardId shard) {
+  SimPeer& peer = *owned;
+  peer.index = static_cast<uint32_t>(peers_.size());
+  const bool is_websocket = !random_.one_in(3);
+  const int version = 10 + static_cast<int>(random_.below(3));
+  peer.protocol = std::make_unique<SimClient>(is_websocket, version, random_);
+  peer.socket.shard = shard;
+  present_.push_back(&peer);
+  peers_.push_back(std::move(owned));
+  const std::string name = std::string(kPeerPrefix) + std::to_string(peer.index);
+  peer.socket.client = shards_[shard]->open(
+      {.transport = is_websocket ? core::Transport::kWebSocket : core::Transport::kTcp,
+       .upgrade = is_websocket ? &upgrade_ : nullptr,
+       .peer = name},
+      peer.index, now_);
+  if (is_websocket) write(peer, peer.protocol->handshake());
+  const std::string offer = version == 12 ? "1.0,1.1,1.2" : version == 11 ? "1.1,1.0" : "1.0";
+  write(peer, peer.protocol->frame(random_.one_in(2) ? "CONNECT" : "STOMP",
+                                   {{"accept-version", offer}, {"host", "sim"}}));
+}
+
+void SimBroker::end_stream(SimPeer& peer) {
+  peer.is_leaving = true;
+  peer.socket.peer_ended = true;
+}
+
+void SimBroker::cut(SimPeer& peer) {
+  peer.is_leaving = peer.is_cut = true;
+  shards_[peer.socket.shard]->peer_closed(*peer.socket.client, true, "reset", now_);
+}
+
+// -- What happens to the broker.
+
+void SimBroker::flush(core::ShardId shard) {
+  std::array<core::SendSpan, core::kSendSpansMax> spans;
+  core::FlushPlan plan{};
+  core::Client* client = shards_[shard]->next_flush(spans, plan, now_);
+  if (client == nullptr) return;
+  SimPeer& peer = *peers_[core::Shard::handle_of(*client)];
+  SimSocket& socket = peer.socket;
+  switch (plan.action) {
+    case core::FlushAction::kNothing:
+      break;
+    case core::FlushAction::kSend:
+      begin_send(peer, {spans.begin(), spans.begin() + static_cast<ptrdiff_t>(plan.spans)},
+                 plan.bytes);
+      break;
+    case core::FlushAction::kShutdownWrite:
+      if (socket.has_operation || socket.is_shutdown) fail("a second operation");
+      socket.has_operation = socket.is_shutdown = true;
+      break;
+    case core::FlushAction::kAbort:
+      if (socket.is_aborted) fail("aborted twice");
+      socket.is_aborted = true;
+      break;
+  }
+}
+
+void SimBroker::begin_send(SimPeer& peer, const std::vector<core::SendSpan>& spans, size_t bytes) {
+  SimSocket& socket = peer.socket;
+  if (socket.has_operation || socket.is_shutdown) fail("a second operation");
+  socket.has_operation = true;
+  socket.sending = spans;
+  socket.sending_copy = read_spans(socket.sending);
+  if (socket.sending_copy.size() != bytes || bytes == 0) fail("wrong size of a plan");
+  peer.given = peer.protocol->read(socket.sending_copy);
+  peer.protocol->check_border();
+  for (const SimFrame& frame : peer.given) on_given(peer, frame);
+}
+
+void SimBroker::complete(SimPeer& peer) {
+  SimSocket& socket = peer.socket;
+  socket.check_unchanged();
+  socket.has_operation = false;
+  socket.sending.clear();
+  on_sent(peer);
+  for (SimFrame& frame : std::exchange(peer.given, {})) peer.inbox.push_back(std::move(frame));
+  shards_[socket.shard]->sent(*socket.client, now_);
+}
+
+void SimBroker::release(SimPeer& peer) {
+  SimSocket& socket = peer.socket;
+  socket.check_unchanged();
+  peer.is_cut |= !socket.sending.empty();
+  // Part of what was under way may have reached the peer.
+  peer.given.resize(random_.below(peer.given.size() + 1));
+  for (SimFrame& frame : std::exchange(peer.given, {})) peer.inbox.push_back(std::move(frame));
+  shards_[socket.shard]->release(*socket.client);
+  socket.client = nullptr;
+  peer.is_released = true;
+  present_.erase(std::find(present_.begin(), present_.end(), &peer));
+  look_at_inbox(peer);
+}
+
+void SimBroker::look_at_inbox(SimPeer& peer) {
+  for (const SimFrame& frame : std::exchange(peer.inbox, {})) on_frame(peer, frame);
+}
+
+// One thing that may happen on this peer's connection; false if there is none.
+bool SimBroker::step_peer(SimPeer& peer) {
+  SimSocket& socket = peer.socket;
+  core::Shard& shard = *shards_[socket.shard];
+  if (socket.is_aborted) {
+    release(peer);
+    return true;
+  }
+  if (!peer.inbox.empty() && random_.one_in(2)) {
+    look_at_inbox(peer);
+    return true;
+  }
+  if (socket.has_operation && peer.stuck == 0 && random_.one_in(2)) {
+    complete(peer);
+    return true;
+  }
+  if (peer.stuck > 0) --peer.stuck;
+  if (socket.has_octets() && !socket.is_paused) {
+    const std::string octets = socket.take_some(random_);
+    shard.receive(*socket.client, {reinterpret_cast<const uint8_t*>(octets.data()), octets.size()},
+                  now_);
+    return true;
+  }
+  if ((socket.peer_ended || socket.is_shutdown) && !socket.has_octets() && !socket.peer_end_told) {
+    socket.peer_end_told = true;
+    shard.peer_closed(*socket.client, false, {}, now_);
+    return true;
+  }
+  return socket.has_octets() || socket.has_operation || !peer.inbox.empty();
+}
+
+void SimBroker::tell_receive_changes(core::Shard& shard) {
+  while (const core::Client* client = shard.next_receive_change()) {
+    peers_[core::Shard::handle_of(*client)]->socket.is_paused =
+        core::Shard::receive_paused(*client);
+  }
+}
+
+void SimBroker::step_shard(core::ShardId id) {
+  core::Shard& shard = *shards_[id];
+  // Now and then a shard does not look at its mail for long, as one does that flushes to thousands.
+  if (mail_stall_[id] > 0) {
+    --mail_stall_[id];
+  } else if (random_.one_in(100)) {
+    mail_stall_[id] = static_cast<uint32_t>(random_.below(400));
+  }
+  switch (random_.below(7)) {
+    case 0:
+      if (mail_stall_[id] == 0) (void)shard.take_mail(1 + random_.below(20), now_);
+      break;
+    case 1:
+      (void)shard.post_mail();
+      break;
+    case 2:
+      now_ += static_cast<core::Millis>(random_.below(2));
+      shard.run_timers(now_);
+      break;
+    case 3:
+      tell_receive_changes(shard);
+      break;
+    case 4:
+      shard.fan_out(1 + random_.below(8), now_);
+      break;
+    default:
+      for (uint64_t count = 1 + random_.below(8); count > 0 && shard.has_ready(); --count)
+        flush(id);
+  }
+}
+
+void SimBroker::step() {
+  if (random_.one_in(3)) {
+    step_shard(any_shard());
+  } else if (!present_.empty()) {
+    (void)step_peer(anybody());
+  }
+}
+
+void SimBroker::live_on() {
+  for (int n = 0; n < 12; ++n) step();
+  act();
+}
+
+bool SimBroker::is_quiet() {
+  for (const auto& shard : shards_) {
+    if (shard->has_ready() || shard->is_gathering() || shard->has_mail() || shard->has_overflow())
+      return false;
+    if (shard->post_mail() != 0) return false;
+  }
+  return true;
+}
+
+void SimBroker::run_until_quiet() {
+  for (int round = 0; round < 100'000; ++round) {
+    bool did = false;
+    // A peer may be released under way, so the list is walked from behind.
+    for (size_t n = present_.size(); n-- > 0;) {
+      present_[n]->stuck = 0;
+      did |= step_peer(*present_[n]);
+    }
+    for (core::ShardId id = 0; id < shards_.size(); ++id) {
+      core::Shard& shard = *shards_[id];
+      (void)shard.take_mail(64, now_);
+      (void)shard.post_mail();
+      shard.fan_out(SIZE_MAX, now_);
+      while (shard.has_ready()) flush(id), did = true;
+      tell_receive_changes(shard);
+    }
+    if (!did && is_quiet()) return;
+    ++now_;
+  }
+  fail("does not come to rest");
+}
+
+void SimBroker::rest(core::Millis time) {
+  run_until_quiet();
+  now_ += time;
+  for (auto& shard : shards_) shard->run_timers(now_);
+  run_until_quiet();
+}
+
+void SimBroker::drain() {
+  // Who has not said CONNECT is told in other ways; shard_ending_test has them.
+  const auto is_connected = [](const SimPeer* peer) { return peer->is_connected; };
+  while (!std::all_of(present_.begin(), present_.end(), is_connected)) step();
+  is_draining_ = true;
+  std::vector<core::ShardId> untold(shards_.size());
+  for (core::ShardId id = 0; id < shards_.size(); ++id) untold[id] = id;
+  while (!untold.empty()) {
+    const auto next = untold.begin() + static_cast<ptrdiff_t>(random_.below(untold.size()));
+    shards_[*next]->begin_drain(now_);
+    untold.erase(next);
+    for (uint64_t acts = random_.below(60); acts > 0; --acts) live_on();
+  }
+  run_until_quiet();
+}
+
+// -- What must hold.
+
+void SimBroker::check_tables_are_empty() {
+  // Who does not end its side is waited for no longer than the linger time; the duplicate windows
+  // pass later.
+  rest(2'000);
+  rest(130'000);
+  if (!present_.empty()) fail("a connection was not released");
+  for (const auto& shard : shards_) {
+    const core::ShardTables tables = shard->tables();
+    if (tables.clients + tables.subscriptions + tables.cursors + tables.groups + tables.topics +
+            tables.destinations + tables.interested + tables.pattern_interests + tables.log_bytes !=
+        0) {
+      fail("a table is not empty");
+    }
+    if (tables.queues + tables.consumers + tables.queued + tables.unsettled + tables.queue_bytes !=
+        0) {
+      fail("a queue is left");
+    }
+    if (!shard->is_drained()) fail("not drained");
+  }
+}
+
+}  // namespace stampede::sim

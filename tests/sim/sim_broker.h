@@ -1,0 +1,119 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/mailbox.h"
+#include "core/options.h"
+#include "core/shard.h"
+#include "tests/sim/sim_client.h"
+#include "tests/sim/sim_random.h"
+#include "tests/sim/sim_socket.h"
+
+namespace stampede::sim {
+
+// One peer: its connection, and what it was sent.
+struct SimPeer {
+  virtual ~SimPeer() = default;
+
+  uint32_t index = 0;
+  SimSocket socket;
+  std::unique_ptr<SimClient> protocol;
+  std::vector<SimFrame> given;  // what the send under way carries
+  std::deque<SimFrame> inbox;   // sent, and not yet looked at
+  bool is_connected = false;
+  bool is_leaving = false;  // said that it leaves, or was cut
+  bool is_cut = false;      // what it got may end anywhere
+  bool is_released = false;
+  uint32_t stuck = 0;  // steps until it reads again
+};
+
+// SimBroker is the whole broker in one thread: N shards of the real core, a virtual clock, peers
+// that are raw octet streams cut at random, and one source of chance that decides what happens
+// next. It drives core::Shard as net does. What the peers say, and what must hold for what they
+// get, is the business of the worlds that are made of it.
+//
+// Checks at every step: at most one operation of a connection is under way, and none behind its
+// end; octets of a send do not change while it is under way; sends are whole frames, and are what
+// SimClient reads.
+class SimBroker : private core::ShardObserver {
+ public:
+  ~SimBroker() override;
+  SimBroker(const SimBroker&) = delete;
+  SimBroker& operator=(const SimBroker&) = delete;
+
+ protected:
+  SimBroker(uint64_t seed, core::ShardId shards);
+  // Call once, when options_ are as they should be.
+  void open_shards();
+
+  // -- What a world is told.
+  // The frame is part of a send that begins. What a peer was given may never reach it.
+  virtual void on_given(SimPeer& /*peer*/, const SimFrame& /*frame*/) {}
+  // The send that carries peer.given is complete.
+  virtual void on_sent(SimPeer& /*peer*/) {}
+  // The peer looks at a frame.
+  virtual void on_frame(SimPeer& peer, const SimFrame& frame) = 0;
+  // The broker ended the peer's session, for a reason that no peer gives.
+  virtual void on_failed(SimPeer& peer, const core::ClosedClient& closed);
+  // The broker ended the peer's session, for whatever reason.
+  virtual void on_closed(SimPeer& /*peer*/, core::CloseReason /*reason*/) {}
+  // Somebody may do something.
+  virtual void act() = 0;
+
+  // -- What peers do.
+  // Connects: handshake and CONNECT are under way.
+  void open(std::unique_ptr<SimPeer> peer, core::ShardId shard);
+  static void write(SimPeer& peer, const std::string& octets) { peer.socket.to_broker += octets; }
+  // Nothing more comes from the peer, but it still reads.
+  static void end_stream(SimPeer& peer);
+  void cut(SimPeer& peer);
+  [[nodiscard]] core::ShardId any_shard();
+  [[nodiscard]] SimPeer& anybody() { return *present_[random_.below(present_.size())]; }
+
+  // -- What happens to the broker.
+  void step();
+  // Some steps, then somebody acts.
+  void live_on();
+  void run_until_quiet();
+  // Time passes while nothing happens.
+  void rest(core::Millis time);
+  // The shards learn of a drain one by one, while peers go on.
+  void drain();
+
+  // -- What must hold. Each throws std::runtime_error with what was violated.
+  // Requires: all have left.
+  void check_tables_are_empty();
+  [[noreturn]] static void fail(const std::string& what);
+
+  SimRandom random_;
+  core::Options options_;
+  core::MailboxGrid mailboxes_;
+  std::vector<std::unique_ptr<core::Shard>> shards_;
+  std::vector<std::unique_ptr<SimPeer>> peers_;
+  std::vector<SimPeer*> present_;  // not released
+  core::Millis now_ = 1'000'000;
+  bool is_draining_ = false;
+
+ private:
+  void on_client_closed(const core::ClosedClient& client) override;
+  bool step_peer(SimPeer& peer);
+  void step_shard(core::ShardId shard);
+  void flush(core::ShardId shard);
+  void begin_send(SimPeer& peer, const std::vector<core::SendSpan>& spans, size_t bytes);
+  void complete(SimPeer& peer);
+  void release(SimPeer& peer);
+  void look_at_inbox(SimPeer& peer);
+  void tell_receive_changes(core::Shard& shard);
+  [[nodiscard]] bool is_quiet();
+
+  const proto::UpgradePolicy upgrade_;
+  std::vector<uint32_t> mail_stall_;  // by shard: steps until it looks at its mail again
+  bool is_over_ = false;
+};
+
+}  // namespace stampede::sim
