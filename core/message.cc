@@ -55,6 +55,13 @@ bool is_plain_content(const Message::Content& content) {
 constexpr size_t kPlainOverhead = 2;
 constexpr size_t kCountedOverhead = 2 * sizeof(uint32_t);
 
+std::atomic<int64_t> live = 0;
+
+// relaxed: a number to look at when nothing happens.
+void count_live(int64_t change) {
+  if constexpr (Message::is_counted) live.fetch_add(change, std::memory_order_relaxed);
+}
+
 char* put(char* at, std::string_view text) {
   if (text.empty()) return at;
   std::memcpy(at, text.data(), text.size());
@@ -81,6 +88,7 @@ Message* Message::create(const Content& content, uint64_t route_hash) {
                            content.body.size() + 1 + content.route.size();
 
   auto* message = new (::operator new(sizeof(Message) + text_size)) Message;
+  count_live(1);
   message->origin_ = content.origin;
   message->properties_ = content.properties;
   message->count_ticket_ = content.count_ticket;
@@ -128,9 +136,12 @@ bool Message::has_utf8_text() const {
 void Message::drop_reference() {
   // acq_rel: the last one must see every other shard's reads as done before it frees.
   if (references_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  count_live(-1);
   this->~Message();
   ::operator delete(this);
 }
+
+int64_t Message::live_count() { return live.load(std::memory_order_relaxed); }
 
 void Message::set_number(uint64_t sequence, std::string_view made_id) {
   DCHECK(references_.load(std::memory_order_relaxed) == 1);

@@ -66,6 +66,14 @@ class Message {
   void add_references(uint32_t count) { references_.fetch_add(count, std::memory_order_relaxed); }
   void drop_reference();
 
+  // How many there are, of all shards. Release builds do not count and give 0.
+  [[nodiscard]] static int64_t live_count();
+#ifdef NDEBUG
+  static constexpr bool is_counted = false;
+#else
+  static constexpr bool is_counted = true;
+#endif
+
   // Requires: the only reference is the caller's.
   void set_number(uint64_t sequence, std::string_view made_id);
 

@@ -51,6 +51,18 @@ class Owned {
   Message* message_;
 };
 
+TEST(Message, IsCountedWhileItLives) {
+  if (!Message::is_counted) GTEST_SKIP() << "release builds do not count";
+  const int64_t before = Message::live_count();
+  {
+    const Owned message({});
+    message->add_references(1);
+    message->drop_reference();
+    EXPECT_EQ(Message::live_count(), before + 1);
+  }
+  EXPECT_EQ(Message::live_count(), before);
+}
+
 TEST(Message, GivesItsHeadersBackUnescapedInTheirOrder) {
   const Headers plain = {{"a", "1"}, {"receipt", "r"}, {"b", ""}, {"a", "2"}};
   const Headers escaped = {{"a", "1:1"}, {"receipt", "r"}, {"b\n", ""}, {"a", "2"}};
