@@ -247,6 +247,11 @@ void SimBroker::live_on() {
   act();
 }
 
+void SimBroker::wait_until_connected() {
+  const auto is_connected = [](const SimPeer* peer) { return peer->is_connected; };
+  while (!std::all_of(present_.begin(), present_.end(), is_connected)) step();
+}
+
 bool SimBroker::is_quiet() {
   for (const auto& shard : shards_) {
     if (shard->has_ready() || shard->is_gathering() || shard->has_mail() || shard->has_overflow())
@@ -287,8 +292,7 @@ void SimBroker::rest(core::Millis time) {
 
 void SimBroker::drain() {
   // Who has not said CONNECT is told in other ways; shard_ending_test has them.
-  const auto is_connected = [](const SimPeer* peer) { return peer->is_connected; };
-  while (!std::all_of(present_.begin(), present_.end(), is_connected)) step();
+  wait_until_connected();
   is_draining_ = true;
   std::vector<core::ShardId> untold(shards_.size());
   for (core::ShardId id = 0; id < shards_.size(); ++id) untold[id] = id;

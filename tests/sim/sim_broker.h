@@ -79,6 +79,8 @@ class SimBroker : private core::ShardObserver {
   void step();
   // Some steps, then somebody acts.
   void live_on();
+  // The handshakes and CONNECTs that are under way come to their end.
+  void wait_until_connected();
   void run_until_quiet();
   // Time passes while nothing happens.
   void rest(core::Millis time);
