@@ -376,6 +376,29 @@ TEST(MakePlan, EachPublisherVisitsAllDestinationsInTurnFromAPhaseOfItsOwn) {
   }
 }
 
+TEST(MakePlan, EachPublisherGoesItsOwnWayAndKnowsWhenItComesWhere) {
+  for (const uint32_t destinations : {1, 2, 10, 12, 1000}) {
+    const BenchOptions options = options_of(Scenario::kFanOut, 1, 5, destinations);
+    for (const PublisherPlan& publisher : make_plan(options).publishers) {
+      std::set<uint32_t> visited;
+      for (uint64_t number = 0; number < destinations; ++number) {
+        const uint32_t destination = publisher.destination_of(number);
+        visited.insert(destination);
+        EXPECT_EQ(publisher.first_number_to(destination), number);
+        EXPECT_EQ(publisher.destination_of(number + 7 * uint64_t{destinations}), destination);
+      }
+      EXPECT_EQ(visited.size(), destinations);
+    }
+  }
+}
+
+TEST(MakePlan, NoPublisherFollowsAnother) {
+  const BenchOptions options = options_of(Scenario::kFanOut, 1, 4, 1000);
+  const LoadPlan plan = make_plan(options);
+  for (size_t i = 0; i < 4; ++i)
+    for (size_t j = 0; j < i; ++j) EXPECT_NE(plan.publishers[i].stride, plan.publishers[j].stride);
+}
+
 TEST(MakePlan, WaitsForTheThreadsThatHaveASubscriber) {
   // Clients by turns on 3 threads: the publisher on 0, subscribers on 1, 2, 0, 1.
   const BenchOptions options = options_of(Scenario::kFanOut, 4, 1, 3, 3);

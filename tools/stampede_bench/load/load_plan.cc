@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <bit>
+#include <numeric>
+#include <utility>
 
 namespace stampede::bench {
 namespace {
@@ -17,6 +19,25 @@ void add_client(LoadPlan& plan, uint32_t& next_thread, const ClientPlan& client)
   plan.clients[thread].push_back(client);
   if (client.publisher != kNobody) plan.publishers[client.publisher].thread = thread;
   if (client.destination != kNobody) ++plan.subscribers[thread][client.destination];
+}
+
+// The next above `stride` that has no divisor in common with `cycle`.
+uint32_t next_stride(uint32_t stride, uint32_t cycle) {
+  do ++stride;
+  while (std::gcd(stride, cycle) != 1);
+  return stride;
+}
+
+// Euclid's algorithm, with what each remainder is a multiple of.
+uint32_t inverse_of(uint32_t stride, uint32_t cycle) {
+  int64_t remainder = stride % cycle, next_remainder = cycle;
+  int64_t factor = 1, next_factor = 0;
+  while (next_remainder != 0) {
+    const int64_t quotient = remainder / next_remainder;
+    remainder = std::exchange(next_remainder, remainder - quotient * next_remainder);
+    factor = std::exchange(next_factor, factor - quotient * next_factor);
+  }
+  return static_cast<uint32_t>((factor % cycle + cycle) % cycle);
 }
 
 }  // namespace
@@ -49,6 +70,7 @@ LoadPlan make_plan(const BenchOptions& options) {
   plan.subscribers.assign(options.threads, std::vector<uint32_t>(destinations));
 
   uint32_t next_thread = 0;
+  uint32_t stride = 0;
   for (uint32_t index = 0; index < publishers; ++index) {
     PublisherPlan& publisher = plan.publishers[index];
     if (plan.is_echo) {
@@ -56,8 +78,13 @@ LoadPlan make_plan(const BenchOptions& options) {
       add_client(plan, next_thread, {.destination = index, .publisher = index});
       continue;
     }
-    // Spread, so that they do not all publish to the same destination at the same time.
+    // Spread, and in an order of its own each, so that they do not all publish to the same
+    // destination at the same time: who takes the same way meets those before him, is served with
+    // them, and stays with them.
+    stride = next_stride(stride % destinations, destinations);
     publisher.cycle = destinations;
+    publisher.stride = stride;
+    publisher.stride_inverse = inverse_of(stride, destinations);
     publisher.phase = static_cast<uint32_t>(uint64_t{index} * destinations / publishers);
     add_client(plan, next_thread, {.publisher = index});
   }

@@ -10,21 +10,25 @@ namespace stampede::bench {
 
 inline constexpr uint32_t kNobody = UINT32_MAX;
 
-// Number n of a publisher goes to first + (phase + n) % cycle, so a subscriber knows which numbers
-// it must see.
+// Number n of a publisher goes to first + (phase + n * stride) % cycle, so a subscriber knows which
+// numbers it must see.
+//
+// Invariant: stride has no divisor in common with cycle, so every `cycle` numbers visit all.
 struct PublisherPlan {
   uint32_t first = 0;
   uint32_t cycle = 1;
   uint32_t phase = 0;
+  uint32_t stride = 1;
+  uint32_t stride_inverse = 1;  // stride * stride_inverse % cycle == 1 % cycle
   uint32_t thread = 0;
 
   [[nodiscard]] uint32_t destination_of(uint64_t number) const {
-    return first + static_cast<uint32_t>((phase + number) % cycle);
+    return first + static_cast<uint32_t>((phase + number % cycle * stride) % cycle);
   }
   // The first number that goes there; kNever if none does.
   [[nodiscard]] uint64_t first_number_to(uint32_t destination) const {
     if (destination < first || destination - first >= cycle) return kNever;
-    return (destination - first + cycle - phase) % cycle;
+    return (uint64_t{destination} - first + cycle - phase) % cycle * stride_inverse % cycle;
   }
   static constexpr uint64_t kNever = UINT64_MAX;
 };
