@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/naive_pattern.h"
+
 namespace stampede::core {
 namespace {
 
@@ -95,22 +97,6 @@ TEST(PatternTrie, KeepsAValueInPlaceWhileOthersComeAndGo) {
 
 // -- Against a matcher that is plain recursion over the levels.
 
-bool matches_naively(const DestinationLevels& pattern, size_t p, const DestinationLevels& name,
-                     size_t n) {
-  if (p == pattern.size()) return n == name.size();
-  if (is_rest(pattern[p])) return true;
-  if (n == name.size()) return false;
-  return (is_any_level(pattern[p]) || pattern[p] == name[n]) &&
-         matches_naively(pattern, p + 1, name, n + 1);
-}
-
-bool matches_naively(std::string_view pattern, std::string_view name) {
-  DestinationLevels of_pattern, of_name;
-  split_levels(pattern, of_pattern);
-  split_levels(name, of_name);
-  return matches_naively(of_pattern, 0, of_name, 0);
-}
-
 class Chance {
  public:
   explicit Chance(uint32_t seed) : random_(seed) {}
@@ -131,15 +117,6 @@ class Chance {
   std::mt19937 random_;
 };
 
-// One text for all ways to write a pattern.
-std::string normalised(std::string_view pattern) {
-  DestinationLevels levels;
-  split_levels(pattern, levels);
-  std::string out;
-  for (const std::string_view level : levels) out.append("/").append(is_rest(level) ? "#" : level);
-  return out;
-}
-
 TEST(PatternTrie, AgreesWithANaiveMatcherWhateverComesAndGoes) {
   for (uint32_t seed = 1; seed <= 30; ++seed) {
     SCOPED_TRACE(seed);
@@ -149,19 +126,19 @@ TEST(PatternTrie, AgreesWithANaiveMatcherWhateverComesAndGoes) {
     for (int n = 0; n < 400; ++n) {
       const std::string pattern = chance.pattern();
       if (chance.below(5) < 3) {
-        const std::string value = normalised(pattern);
+        const std::string value = tests::normalised_pattern(pattern);
         std::string& there = trie.insert(pattern);
         ASSERT_EQ(there.empty(), !model.contains(value));
         there = model[value] = value;
       } else {
         trie.erase(pattern);
-        model.erase(normalised(pattern));
+        model.erase(tests::normalised_pattern(pattern));
       }
       ASSERT_EQ(trie.size(), model.size());
       const std::string name = chance.name();
       Texts expected;
       for (const auto& [key, value] : model) {
-        if (matches_naively(key, name)) expected.insert(value);
+        if (tests::matches_naively(key, name)) expected.insert(value);
       }
       ASSERT_EQ(matches(trie, name), expected) << name;
     }

@@ -48,6 +48,7 @@ TEST(ConfigFile, ACommentNeedsABlankBefore) {
 TEST(ConfigFile, ErrorsSayWhatIsExpected) {
   EXPECT_EQ(error_of("max_headers 8"), "'max_headers 8' is not of the form key = value");
   EXPECT_EQ(error_of("[limits]"), "'[limits]' is not of the form key = value");
+  EXPECT_EQ(error_of(" = 8"), "'= 8' is not of the form key = value");
   EXPECT_EQ(error_of("key = \"a"), "key: the quotation mark is not closed");
   EXPECT_EQ(error_of("key = \"a\" b"), "key: unexpected 'b' behind the value");
   EXPECT_EQ(error_of("key = [a"), "key: the list needs ',' between its entries and ']' at its end, on one line");
@@ -55,8 +56,10 @@ TEST(ConfigFile, ErrorsSayWhatIsExpected) {
 }
 
 TEST(ConfigFile, WhatIsQuotedReadsBack) {
-  for (const char* value : {"", "a", "a b", "#", "\"", "\\", "a\\\"b", "[x]", "ws://[::1]:0"}) {
-    EXPECT_EQ(values_of("key = " + quote_config_value(value)), Values{value});
+  for (const char* value : {"", "a", "a b", "#", "\"", "\\", "a\\\"b", "[x]", "ws://[::1]:0", "a,b"}) {
+    const std::string quoted = quote_config_value(value);
+    EXPECT_EQ(values_of("key = " + quoted), Values{value});
+    EXPECT_EQ(values_of("key = [" + quoted + ", " + quoted + "]"), (Values{value, value}));
   }
 }
 

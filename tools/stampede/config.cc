@@ -53,9 +53,8 @@ void apply_entry(Config& config, const ConfigEntry& entry, const std::string& pl
     config.file_errors.push_back(where + ": one value is expected, not a list");
     return;
   }
-  const bool split = option->is_list && !entry.is_list;
   apply(config,
-        {option, Source::kFile, where, split ? split_list(entry.values.front()) : entry.values},
+        {option, Source::kFile, where, option->is_list ? split_lists(entry.values) : entry.values},
         config.file_errors);
 }
 

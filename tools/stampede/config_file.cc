@@ -15,6 +15,13 @@ bool at_comment_or_end(std::string_view rest) {
   return rest.empty() || rest.front() == '#';
 }
 
+// Wherever it stands, in a list too.
+bool reads_back_bare(char c) {
+  constexpr std::string_view kOthers = "-._:/*@+%";
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+         kOthers.find(c) != kOthers.npos;
+}
+
 // Requires: `rest` begins with a quotation mark. Takes the text in quotes off its front.
 Result<std::string> take_quoted(std::string_view& rest) {
   std::string value;
@@ -71,7 +78,7 @@ Result<std::vector<std::string>> take_list(std::string_view& rest) {
 
 Result<ConfigEntry> parse_line(std::string_view line, int number) {
   const size_t equals = line.find('=');
-  if (equals == std::string_view::npos) {
+  if (equals == std::string_view::npos || trim(line.substr(0, equals)).empty()) {
     return std::unexpected("'" + std::string(trim(line)) + "' is not of the form key = value");
   }
   ConfigEntry entry = {number, std::string(trim(line.substr(0, equals))), {}, false};
@@ -119,8 +126,7 @@ ConfigFile parse_config_file(std::string_view text) {
 }
 
 std::string quote_config_value(std::string_view value) {
-  if (!value.empty() && value.find_first_of(" \t#\"\\[]") == std::string_view::npos)
-    return std::string(value);
+  if (!value.empty() && std::ranges::all_of(value, reads_back_bare)) return std::string(value);
   std::string quoted = "\"";
   for (const char c : value) {
     if (c == '"' || c == '\\') quoted += '\\';

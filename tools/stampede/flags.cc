@@ -27,9 +27,7 @@ Assignment assignment_of(const FlagValues& values) {
     assignment.values = {values.given.back()};
     return assignment;
   }
-  for (const std::string& given : values.given) {
-    for (std::string& entry : split_list(given)) assignment.values.push_back(std::move(entry));
-  }
+  assignment.values = split_lists(values.given);
   return assignment;
 }
 

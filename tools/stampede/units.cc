@@ -166,6 +166,14 @@ std::vector<std::string> split_list(std::string_view text) {
   return entries;
 }
 
+std::vector<std::string> split_lists(const std::vector<std::string>& texts) {
+  std::vector<std::string> entries;
+  for (const std::string& text : texts) {
+    for (std::string& entry : split_list(text)) entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
 std::string join_list(const std::vector<std::string>& entries) {
   std::string text;
   for (const std::string& entry : entries) {

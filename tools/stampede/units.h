@@ -38,6 +38,8 @@ namespace stampede::tools {
 
 // "a,b, c" without the blanks around; an empty text has no entries.
 [[nodiscard]] std::vector<std::string> split_list(std::string_view text);
+// Of each of them: no entry of a list of options has a comma, however it was written.
+[[nodiscard]] std::vector<std::string> split_lists(const std::vector<std::string>& texts);
 [[nodiscard]] std::string join_list(const std::vector<std::string>& entries);
 
 // {0, 1, 2, 3, 7} as "0-3,7", which net::parse_cpu_list reads.
