@@ -11,24 +11,13 @@
 
 namespace stampede::core {
 
-namespace {
-
-// A heart-beat is due before its interval ends, or the network makes it late (STOMP 1.2,
-// "Heart-beating").
-Millis heart_beat_margin(Millis interval) {
-  return std::min(interval / 10 + 2 * TimerWheel::kTickMs, interval / 2);
-}
-
-}  // namespace
-
 Client::Client(ShardState& shard, const Endpoint& endpoint, ClientRef ref, uint64_t id,
                uint32_t handle, Millis now)
     : shard_(shard),
       intake_(endpoint.upgrade),
       peer_(endpoint.peer),
       phase_since_(now),
-      last_received_(now),
-      last_sent_(now),
+      liveness_(now),
       id_(id),
       ref_(ref),
       handle_(handle),
@@ -59,7 +48,7 @@ bool Client::has_work() const {
 // -- The way in.
 
 void Client::receive(std::span<const uint8_t> octets, Millis now) {
-  last_received_ = now;
+  liveness_.on_received(now);
   shard_.metrics.bytes_received += octets.size();
   intake_.receive(*this, octets, now);
 }
@@ -91,9 +80,10 @@ void Client::on_frame(const proto::StompFrame& frame, Millis now) {
   session_.handle(*this, frame, now);
 }
 
-void Client::on_connected(proto::StompVersion version, Millis now) {
+void Client::on_connected(proto::StompVersion version, HeartBeatWish wish, Millis now) {
   phase_ = ClientPhase::kConnected;
   phase_since_ = now;
+  liveness_.agree(wish, shard_.options(), transport_);
   session_.set_version(version);
   intake_.set_version(version);
   arm_timer(now);
@@ -129,6 +119,11 @@ void Client::send_stomp(std::string_view frame) {
 void Client::send_pong(std::span<const uint8_t> payload) {
   proto::append_ws_frame(outflow_.gathering(), proto::WsOpcode::kPong,
                          {reinterpret_cast<const char*>(payload.data()), payload.size()});
+  on_private_grown();
+}
+
+void Client::send_ping() {
+  proto::append_ws_frame(outflow_.gathering(), proto::WsOpcode::kPing, {});
   on_private_grown();
 }
 
@@ -338,7 +333,7 @@ void Client::plan_flush(std::span<SendSpan> spans, FlushPlan& plan, Millis now) 
     plan.action = plan_ending();
     return;
   }
-  last_sent_ = now;
+  liveness_.on_sent(now);
   ++shard_.metrics.sends;
   shard_.metrics.bytes_sent += send.bytes;
   const Millis stuck_at = now + options.slow_consumer_after_ms;
@@ -431,17 +426,7 @@ Millis Client::next_deadline() const {
   if (outflow_.is_sending()) {
     deadline = outflow_.send_started() + options.slow_consumer_after_ms;
   }
-  if (const Millis interval = session_.heart_beat_receive_ms; interval > 0) {
-    deadline = std::min(deadline, last_received_ + heart_beat_patience(interval));
-  }
-  if (const Millis interval = session_.heart_beat_send_ms; interval > 0) {
-    deadline = std::min(deadline, last_sent_ + interval - heart_beat_margin(interval));
-  }
-  return deadline;
-}
-
-Millis Client::heart_beat_patience(Millis interval) const {
-  return static_cast<Millis>(static_cast<double>(interval) * shard_.options().heart_beat_tolerance);
+  return std::min(deadline, liveness_.next_deadline());
 }
 
 void Client::arm_timer(Millis now) {
@@ -481,17 +466,22 @@ void Client::on_deadline_connected(Millis now) {
     fail_slow(errors::kSlowConsumerTime);
     return;
   }
-  const Millis expected = session_.heart_beat_receive_ms;
   // Who is not listened to cannot be blamed for silence.
-  if (is_paused) last_received_ = now;
-  if (expected > 0 && now >= last_received_ + heart_beat_patience(expected)) {
-    // The peer is gone or frozen, so nothing is said to it (conformance A5.7).
-    abort(CloseReason::kHeartBeatMissed, "no octet within the negotiated heart-beat");
-    return;
+  if (is_paused) liveness_.on_received(now);
+  switch (liveness_.judge(now)) {
+    case Liveness::Verdict::kAlive:
+      break;
+    case Liveness::Verdict::kAsk:
+      liveness_.on_asked(now);
+      send_ping();
+      break;
+    case Liveness::Verdict::kDead:
+      // The peer is gone or frozen, so nothing is said to it (conformance A5.7).
+      abort(CloseReason::kHeartBeatMissed, liveness_.offence());
+      return;
   }
-  const Millis promised = session_.heart_beat_send_ms;
-  if (promised > 0 && now >= last_sent_ + promised - heart_beat_margin(promised)) {
-    last_sent_ = now;
+  if (liveness_.owes_beat(now)) {
+    liveness_.on_sent(now);
     // Octets on their way are as good as a heart-beat (conformance A5.3).
     if (!outflow_.is_sending() && !has_work()) send_stomp("\n");
   }

@@ -10,6 +10,7 @@
 #include "core/fan_out_log.h"
 #include "core/intake.h"
 #include "core/intrusive_list.h"
+#include "core/liveness.h"
 #include "core/outflow.h"
 #include "core/session.h"
 #include "core/shard.h"
@@ -66,6 +67,7 @@ class Client {
   // One STOMP frame, or a heart-beat's end of line.
   void send_stomp(std::string_view frame);
   void send_pong(std::span<const uint8_t> payload);
+  void send_ping();
 
   // -- Ending. Each leaves every table at once and gives the close reason; only the first call
   // counts. Says ERROR, once the RECEIPTs of earlier frames are out; then a close frame, then ends
@@ -134,7 +136,7 @@ class Client {
   // How MESSAGEs are put on its wire.
   [[nodiscard]] WireVariant wire_variant() const;
 
-  void on_connected(proto::StompVersion version, Millis now);
+  void on_connected(proto::StompVersion version, HeartBeatWish wish, Millis now);
   void on_peer_ended(Millis now);
 
   // -- Places in the shard's lists.
@@ -173,7 +175,6 @@ class Client {
   void settle_sent_deliveries();
   void settle_one(const Session::FoundDelivery& found, Settlement settlement);
   [[nodiscard]] Millis next_deadline() const;
-  [[nodiscard]] Millis heart_beat_patience(Millis interval) const;
   void on_deadline_connected(Millis now);
   [[nodiscard]] FlushAction plan_ending();
 
@@ -183,8 +184,7 @@ class Client {
   Intake intake_;
   std::string peer_;
   Millis phase_since_;
-  Millis last_received_;
-  Millis last_sent_;
+  Liveness liveness_;
   uint64_t id_;
   uint64_t frames_received_ = 0;
   ClientRef ref_;

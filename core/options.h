@@ -78,8 +78,15 @@ struct Options {
   int64_t close_linger_ms = 1'000;         // how long a closing connection may take to leave
   int64_t heart_beat_send_ms = 10'000;     // what we can do
   int64_t heart_beat_receive_ms = 10'000;  // what we want
-  int64_t heart_beat_ms_min = 1'000;       // no client makes us beat faster than this
-  double heart_beat_tolerance = 2.0;       // silence of so many intervals is death
+  int64_t heart_beat_ms_min = 1'000;       // shorter intervals are made as long as this
+  // We beat at least so often if we beat at all, and who promises less than that is treated like
+  // who promises nothing.
+  int64_t heart_beat_ms_max = 300'000;
+  double heart_beat_tolerance = 2.0;  // silence of so many intervals is death
+  // Silence after which a WebSocket client that promised no beats is pinged, and how long it may
+  // then stay silent. Below the 60 s after which nginx and cloud balancers cut a quiet connection.
+  int64_t ping_interval_ms = 30'000;  // 0: nobody is pinged
+  int64_t ping_timeout_ms = 30'000;
 
   // -- Outbound. A reader may lag by so much, or be stuck for so long. Lag is looked at when a log
   // begins a chunk, which is every 64 KiB at the latest.

@@ -37,7 +37,7 @@ struct Subscription : Cursor {
 };
 
 // Session is the STOMP state of one connection: version, subscriptions, open transactions, receipts
-// that wait, heart-beats.
+// that wait.
 //
 // Owns:      its subscriptions and transactions. Thread: home shard.
 // Invariant: a subscription id is live at most once.
@@ -130,10 +130,6 @@ class Session {
   // `login` of CONNECT, empty if it gave none.
   [[nodiscard]] std::string_view user_name() const { return user_name_; }
   void set_user_name(std::string_view name) { user_name_ = name; }
-
-  // Negotiated; 0: none.
-  int64_t heart_beat_send_ms = 0;
-  int64_t heart_beat_receive_ms = 0;
 
  private:
   // What most sessions never need.

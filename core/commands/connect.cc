@@ -15,11 +15,6 @@ namespace {
 // 24 days: no timer needs more, and no sum of two overflows.
 constexpr int64_t kHeartBeatMsMax = INT32_MAX;
 
-struct HeartBeat {
-  int64_t can_ms = 0;
-  int64_t wants_ms = 0;
-};
-
 std::string_view trim(std::string_view text) {
   while (text.starts_with(' ')) text.remove_prefix(1);
   while (text.ends_with(' ')) text.remove_suffix(1);
@@ -37,13 +32,13 @@ std::optional<int64_t> parse_ms(std::string_view text) {
   return std::min(value, kHeartBeatMsMax);
 }
 
-std::optional<HeartBeat> parse_heart_beat(std::string_view text) {
+std::optional<HeartBeatWish> parse_heart_beat(std::string_view text) {
   const size_t comma = text.find(',');
   if (comma == std::string_view::npos) return std::nullopt;
   const auto can = parse_ms(text.substr(0, comma));
   const auto wants = parse_ms(text.substr(comma + 1));
   if (!can || !wants) return std::nullopt;
-  return HeartBeat{*can, *wants};
+  return HeartBeatWish{*can, *wants};
 }
 
 // The highest version that both speak; no `accept-version` means 1.0 (STOMP 1.2, "Protocol
@@ -65,11 +60,6 @@ std::optional<proto::StompVersion> choose_version(const proto::StompFrame& frame
   }
 }
 
-// STOMP 1.2, "Heart-beating": max of what one side can and the other wants, none if either is 0.
-int64_t negotiate(int64_t can_ms, int64_t wants_ms) {
-  return can_ms == 0 || wants_ms == 0 ? 0 : std::max(can_ms, wants_ms);
-}
-
 }  // namespace
 
 void handle_connect(Client& client, const proto::StompFrame& frame, Millis now) {
@@ -85,9 +75,9 @@ void handle_connect(Client& client, const proto::StompFrame& frame, Millis now) 
     return;
   }
   // 1.0 has no heart-beats; what a client says about them there means nothing.
-  const auto text =
-      *version == proto::StompVersion::k10 ? std::nullopt : frame.header("heart-beat");
-  const auto heart_beat = text ? parse_heart_beat(*text) : HeartBeat{};
+  const bool has_beats = *version != proto::StompVersion::k10;
+  const auto text = has_beats ? frame.header("heart-beat") : std::nullopt;
+  const auto heart_beat = text ? parse_heart_beat(*text) : HeartBeatWish{};
   if (!heart_beat) {
     client.fail(errors::kBadHeartBeat,
                 "the header heart-beat must be two non-negative numbers of milliseconds, "
@@ -98,25 +88,18 @@ void handle_connect(Client& client, const proto::StompFrame& frame, Millis now) 
 
   const Options& options = client.shard().options();
   Session& session = client.session();
-  const bool has_heart_beat = *version != proto::StompVersion::k10;
-  const int64_t send_ms = has_heart_beat ? options.heart_beat_send_ms : 0;
-  const int64_t receive_ms = has_heart_beat ? options.heart_beat_receive_ms : 0;
-  session.heart_beat_send_ms = negotiate(send_ms, heart_beat->wants_ms);
-  if (session.heart_beat_send_ms > 0) {
-    session.heart_beat_send_ms = std::max(session.heart_beat_send_ms, options.heart_beat_ms_min);
-  }
-  session.heart_beat_receive_ms = negotiate(heart_beat->can_ms, receive_ms);
   session.set_user_name(frame.header("login").value_or(""));
-  client.on_connected(*version, now);
+  client.on_connected(*version, *heart_beat, now);
 
   const std::string session_id = destination_session(client).id();
   std::string connected;
-  proto::append_connected(connected, {.version = *version,
-                                      .session = session_id,
-                                      .server = "stampede/" STAMPEDE_VERSION,
-                                      .user_name = session.user_name(),
-                                      .heart_beat_send_ms = send_ms,
-                                      .heart_beat_receive_ms = receive_ms});
+  proto::append_connected(connected,
+                          {.version = *version,
+                           .session = session_id,
+                           .server = "stampede/" STAMPEDE_VERSION,
+                           .user_name = session.user_name(),
+                           .heart_beat_send_ms = has_beats ? options.heart_beat_send_ms : 0,
+                           .heart_beat_receive_ms = has_beats ? options.heart_beat_receive_ms : 0});
   client.send_stomp(connected);
 }
 

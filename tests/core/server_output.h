@@ -62,6 +62,9 @@ class ServerOutput {
   // <token>, heart-beat, pong, close 1000, HTTP 101, end".
   [[nodiscard]] std::string take_events() { return std::exchange(events_, {}); }
 
+  // Pings since asked last.
+  [[nodiscard]] size_t take_pings() { return std::exchange(pings_, 0); }
+
   [[nodiscard]] const std::vector<ServerFrame>& frames() const { return frames_; }
   [[nodiscard]] int http_status() const { return http_status_; }
 
@@ -127,6 +130,9 @@ class ServerOutput {
         add_event(code == 0 ? "close" : "close " + std::to_string(code));
         break;
       }
+      case 0x9:
+        ++pings_;
+        break;
       case 0xA:
         add_event("pong");
         break;
@@ -241,6 +247,7 @@ class ServerOutput {
   bool is_error_seen_ = false;
   int http_status_ = 0;
   size_t http_body_bytes_ = 0;
+  size_t pings_ = 0;
   std::string version_;  // of CONNECTED
   std::string wire_;     // not yet taken apart
   std::string events_;

@@ -132,9 +132,10 @@ TEST_F(HeartBeat, TakesNumbersThatNoTimerHolds) {
   for (const char* huge :
        {"2147483647", "2147483648", "9223372036854775807", "99999999999999999999999999"}) {
     Peer& peer = connect(std::string(huge) + "," + huge);
+    EXPECT_LE(wait(peer, 400'000), Options{}.heart_beat_ms_max);
+    EXPECT_EQ(what, "heart-beat");
     shards.advance(1'000'000);
     EXPECT_EQ(peer.close_reason, std::nullopt);
-    EXPECT_EQ(shards.received(peer), "");
   }
 }
 
@@ -167,6 +168,146 @@ TEST(HeartBeatTolerance, IsWhatTheOptionSays) {
   EXPECT_EQ(peer.close_reason, std::nullopt);
   shards.advance(1 + kTick);
   EXPECT_EQ(peer.close_reason, CloseReason::kHeartBeatMissed);
+}
+
+TEST(HeartBeatCeiling, IsAnIntervalThatIsStillHeldAgainstAClient) {
+  ShardFixture shards;
+  const Millis longest = Options{}.heart_beat_ms_max;
+  Peer& at_it =
+      shards.connected(Transport::kTcp, 0, "1.2", "heart-beat:" + std::to_string(longest) + ",0\n");
+  Peer& past_it = shards.connected(Transport::kTcp, 0, "1.2",
+                                   "heart-beat:" + std::to_string(longest + 1) + ",0\n");
+  shards.advance(2 * longest + kTick);
+  EXPECT_EQ(at_it.close_reason, CloseReason::kHeartBeatMissed);
+  shards.advance(10 * longest);
+  EXPECT_EQ(past_it.close_reason, std::nullopt) << "it promised nothing that is worth waiting for";
+}
+
+TEST(HeartBeatFloor, KeepsThePatienceWithClientsToo) {
+  Options options;
+  options.heart_beat_receive_ms = 10;
+  options.heart_beat_ms_min = 500;
+  ShardFixture shards(1, options);
+  Peer& peer = shards.connected(Transport::kTcp, 0, "1.2", "heart-beat:10,0\n");
+  shards.advance(999);
+  EXPECT_EQ(peer.close_reason, std::nullopt);
+  shards.advance(1 + kTick);
+  EXPECT_EQ(peer.close_reason, CloseReason::kHeartBeatMissed);
+}
+
+// -- Pings.
+
+// What runs in a browser's page in the background: it promised a beat in 10 s, and its timers fire
+// once a minute.
+TEST(Ping, LetsAPageInTheBackgroundLive) {
+  for (const bool answers_pings : {true, false}) {
+    ShardFixture shards;
+    Peer& page = shards.connected(Transport::kWebSocket, 0, "1.2", "heart-beat:10000,10000\n");
+    page.answers_pings = answers_pings;
+    for (int minute = 0; minute < 180; ++minute) {
+      shards.advance(60'000);
+      if (!page.is_released()) shards.send_raw(page, ShardFixture::on_wire(page, "\n"));
+    }
+    EXPECT_EQ(page.close_reason.has_value(), !answers_pings);
+  }
+}
+
+TEST(Ping, IsNotSentToWhoBeatsInTime) {
+  ShardFixture shards;
+  Peer& page = shards.connected(Transport::kWebSocket, 0, "1.2", "heart-beat:10000,0\n");
+  page.answers_pings = false;
+  for (int beat = 0; beat < 100; ++beat) {
+    shards.advance(14'000);
+    shards.send_raw(page, ShardFixture::on_wire(page, "\n"));
+  }
+  EXPECT_EQ(shards.received(page), "");
+}
+
+TEST(Ping, LeavesWhoAnswersNothingNoMoreTimeThanItsHeartBeat) {
+  ShardFixture shards;
+  Peer& page = shards.connected(Transport::kWebSocket, 0, "1.2", "heart-beat:10000,0\n");
+  page.answers_pings = false;
+  shards.advance(15'000 - 1);
+  EXPECT_EQ(shards.received(page), "");
+  shards.advance(1 + kTick);
+  EXPECT_EQ(shards.received(page), "ping");
+  shards.advance(5'000 - kTick - 1);
+  EXPECT_EQ(page.close_reason, std::nullopt);
+  shards.advance(1 + 2 * kTick);
+  EXPECT_EQ(page.close_reason, CloseReason::kHeartBeatMissed);
+}
+
+TEST(Ping, KeepsWhoPromisedNoBeatsForHours) {
+  for (const char* version : {"1.2", "1.0"}) {
+    ShardFixture shards;
+    Peer& idle = shards.connected(Transport::kWebSocket, 0, version);
+    const uint64_t before = shards.count(&ShardMetrics::sends);
+    shards.advance(6 * 3'600'000);
+    EXPECT_EQ(idle.close_reason, std::nullopt);
+    EXPECT_NEAR(static_cast<double>(shards.count(&ShardMetrics::sends) - before), 6 * 120, 3);
+  }
+}
+
+TEST(Ping, IsAnsweredByAnyOctet) {
+  ShardFixture shards;
+  Peer& peer = shards.connected(Transport::kWebSocket);
+  peer.answers_pings = false;
+  const std::string message = ShardFixture::on_wire(peer, "\n");
+  for (const char octet : message) {
+    shards.advance(50'000);
+    EXPECT_EQ(shards.received(peer), "ping");
+    shards.send_raw(peer, std::string(1, octet));
+  }
+  EXPECT_EQ(peer.close_reason, std::nullopt);
+}
+
+TEST(Ping, EndsWhoAnswersNothing) {
+  ShardFixture shards;
+  Peer& gone = shards.connected(Transport::kWebSocket);
+  gone.answers_pings = false;
+  const Options options;
+  shards.advance(options.ping_interval_ms - 1);
+  EXPECT_EQ(shards.received(gone), "");
+  shards.advance(1 + kTick);
+  EXPECT_EQ(shards.received(gone), "ping");
+  shards.advance(options.ping_timeout_ms - kTick - 1);
+  EXPECT_EQ(gone.close_reason, std::nullopt);
+  shards.advance(1 + 2 * kTick);
+  EXPECT_EQ(gone.close_reason, CloseReason::kHeartBeatMissed);
+  EXPECT_NE(gone.close_detail.find("--ping-timeout"), std::string::npos) << gone.close_detail;
+}
+
+TEST(Ping, IsWaitedForThoughTheBrokerStoodStill) {
+  ShardFixture shards;
+  Peer& peer = shards.connected(Transport::kWebSocket);
+  shards.set_now(shards.now() + 600'000);
+  shards.advance(1);
+  EXPECT_EQ(peer.close_reason, std::nullopt);
+  shards.advance(600'000);
+  EXPECT_EQ(peer.close_reason, std::nullopt);
+}
+
+TEST(Ping, MayBeTurnedOff) {
+  Options options;
+  options.ping_interval_ms = 0;
+  ShardFixture shards(1, options);
+  Peer& idle = shards.connected(Transport::kWebSocket);
+  Peer& beating = shards.connected(Transport::kWebSocket, 0, "1.2", "heart-beat:10000,0\n");
+  idle.answers_pings = beating.answers_pings = false;
+  shards.advance(20'000 + kTick);
+  EXPECT_EQ(beating.close_reason, CloseReason::kHeartBeatMissed);
+  EXPECT_EQ(shards.received(beating), "abort");
+  shards.advance(3'600'000);
+  EXPECT_EQ(idle.close_reason, std::nullopt);
+  EXPECT_EQ(shards.received(idle), "");
+}
+
+TEST(Ping, IsNotForTcp) {
+  ShardFixture shards;
+  Peer& idle = shards.connected();
+  shards.advance(3'600'000);
+  EXPECT_EQ(idle.close_reason, std::nullopt);
+  EXPECT_EQ(shards.received(idle), "");
 }
 
 // -- Timeouts.

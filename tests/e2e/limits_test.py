@@ -4,7 +4,7 @@ import time
 import unittest
 
 from broker import Broker, seconds, wait_until
-from wire import (CLOSE, CONTINUATION, TEXT, Closed, TcpClient, WsClient, dial, encode, read_http_answer,
+from wire import (CLOSE, CONTINUATION, PING, TEXT, Closed, TcpClient, WsClient, dial, encode, read_http_answer,
                   unique, upgrade_request, ws_frame)
 
 broker = None
@@ -410,6 +410,62 @@ class Deadlines(unittest.TestCase):
                 took = time.monotonic() - start
                 self.assertGreater(took, 0.2 * float(tolerance) * 0.9 - 0.05)
                 self.assertLess(took, 0.2 * float(tolerance) + 0.25 + seconds(0.8))
+
+    def test_heart_beat_max(self):
+        with Broker("--heart-beat", "200ms,200ms", "--heart-beat-min", "100ms", "--heart-beat-max", "400ms") as own, \
+                TcpClient(own) as at_it, TcpClient(own) as past_it:
+            at_it.connect(heart_beat="400,0")
+            past_it.connect(heart_beat="401,0")
+            start = time.monotonic()
+            try:
+                at_it.expect_end(timeout=10)
+            except Closed:
+                pass
+            self.assertGreater(time.monotonic() - start, 0.7)
+            past_it.sock.settimeout(1.0)  # it promised nothing that is worth waiting for
+            with self.assertRaises(TimeoutError):
+                past_it.sock.recv(1)
+            past_it.fence()
+
+    def test_ping_interval_and_timeout(self):
+        """A WebSocket client that promised no beats is pinged, and lives if it answers."""
+        with Broker("--ping-interval", "300ms", "--ping-timeout", "400ms") as own, \
+                WsClient(own) as answers, WsClient(own) as does_not:
+            answers.answers_pings = True
+            for client in (answers, does_not):
+                client.connect()
+            start = time.monotonic()
+            self.assertEqual(does_not.ws_frame(), (PING, b""))
+            self.assertGreater(time.monotonic() - start, 0.25)
+            try:
+                while answers._fill(time.monotonic() + 1.5):
+                    if answers.pings >= 4:
+                        break
+            finally:
+                self.assertGreaterEqual(answers.pings, 4)
+            try:
+                self.assertIsNone(does_not.ws_frame())
+            except Closed:
+                pass
+            self.assertRegex(own.stderr(), r'reason=heartbeat_missed .*"no answer to a ping .*--ping-timeout')
+            answers.fence()
+
+    def test_a_page_in_the_background(self):
+        """Its timers are throttled, so that its beats are late; its browser answers pings."""
+        with Broker("--heart-beat", "400ms,400ms", "--heart-beat-min", "100ms") as own, WsClient(own) as page:
+            page.answers_pings = True
+            page.connect(heart_beat="400,0")
+            for _ in range(3):
+                end = time.monotonic() + 1.5
+                try:
+                    while page._fill(end):
+                        pass
+                    self.fail("the page was given up")
+                except AssertionError as error:
+                    self.assertIn("nothing within the deadline", str(error))
+                page.send(b"\n")
+            self.assertGreater(page.pings, 3)
+            page.fence()
 
     def test_dedup_time(self):
         with Broker("--dedup-time", "300ms") as own, TcpClient(own) as client:

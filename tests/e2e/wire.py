@@ -327,6 +327,8 @@ class WsClient(Client):
         assert self.answer.status == 101, self.answer
         self.octets = self.answer.rest
         self.pongs = []
+        self.pings = 0
+        self.answers_pings = False
         self.beats_alone = 0
         self.ended = False
 
@@ -361,6 +363,10 @@ class WsClient(Client):
                 assert payload[-1:] == b"\0" and payload[:1] != b"\n", f"not exactly one frame in a message: {payload!r}"
                 self.reader.feed(payload)
                 self.message_opcode = opcode
+        elif opcode == PING:
+            self.pings += 1
+            if self.answers_pings:
+                self.send_raw(ws_frame(PONG, payload))
         elif opcode == PONG:
             self.pongs.append(payload)
         elif opcode == CLOSE:

@@ -134,6 +134,7 @@ void SimBroker::begin_send(SimPeer& peer, const std::vector<core::SendSpan>& spa
   if (socket.sending_copy.size() != bytes || bytes == 0) fail("wrong size of a plan");
   peer.given = peer.protocol->read(socket.sending_copy);
   peer.protocol->check_border();
+  if (std::string pongs = peer.protocol->take_pongs(); !socket.peer_ended) write(peer, pongs);
   for (const SimFrame& frame : peer.given) on_given(peer, frame);
 }
 

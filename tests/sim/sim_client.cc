@@ -191,6 +191,9 @@ void SimClient::read_websocket(std::vector<SimFrame>& frames) {
                           ? static_cast<uint8_t>(payload[0]) << 8 | static_cast<uint8_t>(payload[1])
                           : 1005;
         break;
+      case 0x9:
+        pongs_ += mask_frame(0x8A, payload);
+        break;
       case 0xA:
         if (payload != "hi") violation("a pong that answers nothing");
         break;

@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tests/sim/sim_random.h"
@@ -32,6 +33,8 @@ class SimClient {
                                   std::string_view body = {});
   [[nodiscard]] std::string heart_beat();
   [[nodiscard]] std::string ping();
+  // What the pings that were read since asked last are answered with.
+  [[nodiscard]] std::string take_pongs() { return std::exchange(pongs_, {}); }
 
   // -- Reading. Frames that became complete.
   [[nodiscard]] std::vector<SimFrame> read(std::string_view octets);
@@ -56,6 +59,7 @@ class SimClient {
   bool is_upgraded_ = false;
   std::string wire_;  // received, not yet taken apart
   std::string stomp_;
+  std::string pongs_;
   int close_code_ = 0;
 };
 

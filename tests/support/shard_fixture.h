@@ -40,6 +40,7 @@ struct Peer {
   // -- How it behaves; tests set these.
   bool is_reading = true;        // false: no send of the broker completes
   bool answers_end = true;       // ends its direction when the broker ended the other
+  bool answers_pings = true;     // as browsers do, whatever the page is doing; else "ping" is seen
   bool is_release_held = false;  // the kernel is slow to end what an abort left in flight
 
   // -- What the broker has under way, and did.
@@ -210,6 +211,13 @@ class ShardFixture : private core::ShardObserver {
     peer.sending.clear();
     const std::string octets = std::exchange(peer.sending_copy, {});
     peer.output.feed(octets);
+    for (size_t pings = peer.output.take_pings(); pings > 0; --pings) {
+      if (peer.answers_pings) {
+        peer.to_broker += on_wire(peer, {}, proto::WsOpcode::kPong);
+      } else {
+        peer.output.add_event("ping");
+      }
+    }
     if (octets.empty()) peer.output.end();
     shards_[peer.shard]->sent(*peer.client, now_);
     if (octets.empty() && peer.answers_end)

@@ -175,12 +175,23 @@ void add_deadlines(std::vector<Option>& table) {
                                   &Options::close_linger_ms, kDeadline));
   table.push_back(heart_beat_option(deadlines));
   table.push_back(duration_option("heart-beat-min", deadlines,
-                                  "Shortest heart-beat a client can ask for",
+                                  "Shortest heart-beat, whatever a client asks for",
                                   &Options::heart_beat_ms_min, kDeadline));
+  table.push_back(
+      duration_option("heart-beat-max", deadlines,
+                      "Longest heart-beat; a client that promises less often promises none",
+                      &Options::heart_beat_ms_max, kDeadline));
   table.push_back(number_option<double>("heart-beat-tolerance", deadlines, "RATIO",
                                         "Heart-beat intervals of silence that end a connection",
                                         &Options::heart_beat_tolerance, {1, 100}, parse_ratio,
                                         format_ratio));
+  table.push_back(
+      duration_option("ping-interval", deadlines,
+                      "Silence before a WebSocket client without heart-beats is pinged; "
+                      "0 pings nobody",
+                      &Options::ping_interval_ms, {0, kDeadlineMax}));
+  table.push_back(duration_option("ping-timeout", deadlines, "How long it may then stay silent",
+                                  &Options::ping_timeout_ms, kDeadline));
 
   const std::string slow = "Slow consumers";
   table.push_back(size_option("slow-consumer-bytes", slow, "Unsent bytes that end a connection",
@@ -276,6 +287,17 @@ std::vector<std::string> check_together(const Settings& settings) {
     errors.push_back("--max-header-size " + format_size(broker.header_line_bytes_max) +
                      " is larger than --max-header-total " +
                      format_size(broker.header_total_bytes_max));
+  }
+  if (broker.heart_beat_ms_min > broker.heart_beat_ms_max) {
+    errors.push_back("--heart-beat-min " + format_duration(broker.heart_beat_ms_min) +
+                     " is longer than --heart-beat-max " +
+                     format_duration(broker.heart_beat_ms_max));
+  }
+  const int64_t longest = std::max(broker.heart_beat_send_ms, broker.heart_beat_receive_ms);
+  if (longest > broker.heart_beat_ms_max) {
+    errors.push_back("--heart-beat has " + format_duration(longest) +
+                     ", which is longer than --heart-beat-max " +
+                     format_duration(broker.heart_beat_ms_max));
   }
   if (settings.listen.empty()) errors.push_back("--listen: nothing to listen on");
   return errors;
