@@ -19,6 +19,9 @@ namespace {
 // Descriptors that are not connections: rings, listeners, eventfds, log, admin.
 constexpr uint64_t kDescriptorReserve = 256;
 
+// A mobile network may be gone for half a minute and come back.
+constexpr int64_t kUserTimeoutMsMin = 30'000;
+
 // A turn takes milliseconds; whoever waits longer for a shard's answer asks in vain.
 constexpr std::chrono::seconds kAnswerPatience{2};
 
@@ -43,7 +46,11 @@ Result<BoundListener> bind_listener(const ListenUri& uri, const ServerOptions& o
   for (std::vector<FileDescriptor>& of_shard : sockets) {
     Result<FileDescriptor> socket = listen_on(
         *address,
-        {.send_buffer_bytes = options.send_buffer_bytes, .share_port = sockets.size() > 1});
+        {.send_buffer_bytes = options.send_buffer_bytes,
+         .share_port = sockets.size() > 1,
+         .user_timeout_ms = *options.user_timeout_ms,
+         // A WebSocket has its pings; a kernel that wakes a telephone every ten seconds is no help.
+         .keep_alive = uri.transport == core::Transport::kTcp});
     if (!socket) return std::unexpected(std::move(socket.error()));
     // With port 0 the first one picked a port, which the others share.
     Result<SocketAddress> bound = local_address(socket->get());
@@ -139,6 +146,9 @@ Result<std::unique_ptr<Server>> Server::start(ServerOptions options, core::Optio
     options.connections_max = descriptors > 2 * kDescriptorReserve
                                   ? descriptors - kDescriptorReserve
                                   : std::max<uint64_t>(descriptors / 2, 1);
+  }
+  if (!options.user_timeout_ms) {
+    options.user_timeout_ms = std::max(kUserTimeoutMsMin, 2 * core_options.slow_consumer_after_ms);
   }
   if (core_options.boot_id == 0) core_options.boot_id = random_boot_id();
   if (core_options.secret == core::HashKey{}) core_options.secret = random_secret();

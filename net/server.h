@@ -29,6 +29,10 @@ struct ServerOptions {
   std::vector<int> cpus;     // to be pinned to, in turn; empty: those that the process may use
   int send_buffer_bytes =
       256 * 1024;  // SO_SNDBUF; 0: the kernel tunes it, up to 4 MB for a stalled reader
+  // TCP_USER_TIMEOUT, and keep-alives to match: a peer that acknowledges nothing for so long is
+  // gone. A reader that takes nothing counts too, so the core's own patience with those comes
+  // first: nullopt is twice that, and 30 s at least. 0: the kernel's 15 minutes.
+  std::optional<int64_t> user_timeout_ms;
   uint64_t connections_max = 0;  // 0: what the limit of descriptors allows, less 256 for ourselves
   uint32_t connections_per_address_max = 0;  // 0: no limit
   bool allow_anonymous = false;  // without it only loopback addresses may be listened on

@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <memory>
@@ -47,6 +48,26 @@ Result<FileDescriptor> bound_socket(const SocketAddress& address, bool share_por
     return std::unexpected(std::move(text));
   }
   return fd;
+}
+
+// What connections inherit from the listening socket. Without NODELAY a peer that delays its ACK
+// stalls delivery by 40 ms. A bounded send buffer keeps a stalled reader's backlog in the broker,
+// where it is counted (4 MB in the kernel otherwise).
+bool set_up_for_connections(int fd, const ListenOptions& options) {
+  if (!set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1)) return false;
+  if (options.send_buffer_bytes > 0 &&
+      !set_option(fd, SOL_SOCKET, SO_SNDBUF, options.send_buffer_bytes)) {
+    return false;
+  }
+  const auto timeout_ms = static_cast<int>(options.user_timeout_ms);
+  if (timeout_ms > 0 && !set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, timeout_ms)) return false;
+  if (timeout_ms == 0 || !options.keep_alive) return true;
+  // With both, one keep-alive that is not answered ends the connection if the timeout has passed
+  // since the peer was heard: some must have their chance before.
+  const int seconds = timeout_ms / 1000;
+  return set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1) &&
+         set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, std::clamp(seconds / 3, 1, 32767)) &&
+         set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, std::clamp(seconds / 5, 1, 32767));
 }
 
 }  // namespace
@@ -128,12 +149,7 @@ Result<SocketAddress> resolve(const std::string& host, uint16_t port) {
 Result<FileDescriptor> listen_on(const SocketAddress& address, const ListenOptions& options) {
   Result<FileDescriptor> fd = bound_socket(address, options.share_port);
   if (!fd) return fd;
-  // Both are inherited by accepted sockets. Without NODELAY a peer that delays its ACK stalls
-  // delivery by 40 ms. A bounded send buffer keeps a stalled reader's backlog in the broker, where
-  // it is counted (4 MB in the kernel otherwise).
-  if (!set_option(fd->get(), IPPROTO_TCP, TCP_NODELAY, 1) ||
-      (options.send_buffer_bytes > 0 &&
-       !set_option(fd->get(), SOL_SOCKET, SO_SNDBUF, options.send_buffer_bytes))) {
+  if (!set_up_for_connections(fd->get(), options)) {
     return std::unexpected(failure("cannot set up the socket for " + address.text()));
   }
   if (listen(fd->get(), kListenBacklog) != 0) {

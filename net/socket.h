@@ -51,6 +51,8 @@ struct SocketAddress {
 struct ListenOptions {
   int send_buffer_bytes;  // SO_SNDBUF, inherited by connections; 0 leaves the kernel's autotuning
   bool share_port;  // SO_REUSEPORT: one socket a shard, the kernel spreads connections over them
+  int64_t user_timeout_ms = 0;  // TCP_USER_TIMEOUT, inherited too; 0: the kernel's
+  bool keep_alive = false;      // with keep-alives, so that it counts for a quiet peer too
 };
 // A listening socket with TCP_NODELAY, which connections inherit too.
 [[nodiscard]] Result<FileDescriptor> listen_on(const SocketAddress& address,

@@ -467,6 +467,19 @@ class Deadlines(unittest.TestCase):
             self.assertGreater(page.pings, 3)
             page.fence()
 
+    def test_tcp_user_timeout(self):
+        """A peer whose kernel acknowledges nothing is gone after so long."""
+        with Broker("--tcp-user-timeout", "1s") as own, TcpClient(own, receive_buffer=4096) as stuck:
+            stuck.connect()
+            stuck.subscribe("/topic/x")
+            with TcpClient(own) as sender:
+                sender.connect()
+                for _ in range(100):  # its window closes, and stays so
+                    sender.publish("/topic/x", b"x" * 8000)
+                sender.fence()
+            self.assertNotIn("peer_reset", own.stderr())
+            wait_until(lambda: "peer_reset" in own.stderr(), "the end of the stuck connection", 10)
+
     def test_dedup_time(self):
         with Broker("--dedup-time", "300ms") as own, TcpClient(own) as client:
             client.connect()

@@ -44,6 +44,24 @@ TEST(Socket, AcceptedConnectionsInheritWhatTheListenerHas) {
   EXPECT_EQ(peer_address(accepted.get()).text(), local_address(client.get())->text());
 }
 
+TEST(Socket, AcceptedConnectionsInheritHowLongAPeerMayAcknowledgeNothing) {
+  for (const bool keep_alive : {false, true}) {
+    const auto listener = listen_on(*resolve("127.0.0.1", 0), {.send_buffer_bytes = 0,
+                                                               .share_port = false,
+                                                               .user_timeout_ms = 30'000,
+                                                               .keep_alive = keep_alive});
+    ASSERT_TRUE(listener.has_value()) << listener.error();
+    const FileDescriptor client = connect_to(*local_address(listener->get()));
+    const FileDescriptor accepted(accept4(listener->get(), nullptr, nullptr, SOCK_CLOEXEC));
+    ASSERT_TRUE(accepted.is_open());
+    EXPECT_EQ(option(accepted.get(), IPPROTO_TCP, TCP_USER_TIMEOUT), 30'000);
+    EXPECT_EQ(option(accepted.get(), SOL_SOCKET, SO_KEEPALIVE), keep_alive ? 1 : 0);
+    if (!keep_alive) continue;
+    EXPECT_EQ(option(accepted.get(), IPPROTO_TCP, TCP_KEEPIDLE), 10);
+    EXPECT_EQ(option(accepted.get(), IPPROTO_TCP, TCP_KEEPINTVL), 6);
+  }
+}
+
 TEST(Socket, SharesAPortThatTheKernelPicked) {
   const FileDescriptor first = listen_on_loopback(0, true);
   const uint16_t port = local_address(first.get())->port();

@@ -21,6 +21,7 @@ OTHER_VALUES = {
     "allowed_origins": "https://a.example,https://*.b.example",
     "cpus": "0-1",
     "heart_beat": "5s,7s",
+    "tcp_user_timeout": "45s",
     "log_level": "error",
     "log_format": "json",
     "pin": "off",

@@ -192,6 +192,7 @@ void add_deadlines(std::vector<Option>& table) {
                       &Options::ping_interval_ms, {0, kDeadlineMax}));
   table.push_back(duration_option("ping-timeout", deadlines, "How long it may then stay silent",
                                   &Options::ping_timeout_ms, kDeadline));
+  table.push_back(user_timeout_option(deadlines));
 
   const std::string slow = "Slow consumers";
   table.push_back(size_option("slow-consumer-bytes", slow, "Unsent bytes that end a connection",
