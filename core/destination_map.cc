@@ -256,6 +256,8 @@ DestinationKind DestinationMap::map_reply(const Written& written, MappedDestinat
 
 Result<MappedReply, DestinationKind> DestinationMap::map_reply_to(
     std::string_view text, const DestinationSession& session) {
+  // Its public name would be a list too, and of other destinations.
+  if (is_composite(text)) return std::unexpected(DestinationKind::kListAsReply);
   MappedReply reply;
   reply.destination.text = text;
   const DestinationKind kind =

@@ -25,6 +25,7 @@ enum class DestinationKind : uint8_t {
   kExactOnly,      // SUBSCRIBE: a level that would be a pattern, in what goes by its exact name
   kNameMissing,    // a prefix of another than a topic or queue, and no name behind it
   kTooManyParts,   // --max-composite-destinations
+  kListAsReply,    // reply-to: a list of destinations
   kUnknownExchange,
   kUnsupported,  // a prefix that other brokers have and this one does not
   kForeign,      // SUBSCRIBE: it is another connection's

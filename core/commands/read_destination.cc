@@ -60,6 +60,9 @@ void fail_destination(Client& client, const proto::StompFrame& frame, Destinatio
                   "the destination has more parts than --max-composite-destinations allows",
                   &frame);
       return;
+    case DestinationKind::kListAsReply:
+      client.fail(errors::kBadDestination, "reply-to is one destination, not a list", &frame);
+      return;
     case DestinationKind::kUnknownExchange:
       client.fail(errors::kUnsupportedDestination,
                   "of exchanges this server has amq.topic, amq.direct and amq.fanout", &frame);

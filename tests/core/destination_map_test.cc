@@ -213,6 +213,14 @@ TEST_F(DestinationMapOf, SubscribesToTheDestinationOfAReply) {
   EXPECT_EQ(reply->destination.route, route("/temp-topic/x", kSubscribe));
 }
 
+// The fuzzer found that its public name was taken for a list, of which one part was another's.
+TEST_F(DestinationMapOf, RefusesAListAsReply) {
+  const auto list = map_.map_reply_to("/temp-topic/a,/topic/b", session_);
+  ASSERT_FALSE(list);
+  EXPECT_EQ(list.error(), kListAsReply);
+  EXPECT_TRUE(map_.map_reply_to("/temp-topic/a,b", session_));
+}
+
 TEST_F(DestinationMapOf, LetsNobodyElseSubscribeToAPublicName) {
   const std::string name = public_name("/temp-queue/x");
   EXPECT_EQ(route(name, kSubscribe), route("/temp-queue/x"));
