@@ -11,12 +11,20 @@
 
 namespace stampede::core {
 
+namespace {
+
+// A heart-beat, ping or pong; a RECEIPT or MESSAGE is longer.
+constexpr size_t kSignOfLifeBytesMax = 16;
+
+}  // namespace
+
 Client::Client(ShardState& shard, const Endpoint& endpoint, ClientRef ref, uint64_t id,
                uint32_t handle, Millis now)
     : shard_(shard),
       intake_(endpoint.upgrade),
       peer_(endpoint.peer),
       phase_since_(now),
+      active_at_(now),
       liveness_(now),
       id_(id),
       ref_(ref),
@@ -75,6 +83,7 @@ const proto::StompLimits& Client::stomp_limits() const {
 }
 
 void Client::on_frame(const proto::StompFrame& frame, Millis now) {
+  active_at_ = now;
   ++frames_received_;
   ++shard_.metrics.frames_received;
   session_.handle(*this, frame, now);
@@ -130,7 +139,7 @@ void Client::send_ping() {
 // Who asks and does not read the answers lags as well as who subscribes and does not read.
 void Client::on_private_grown() {
   shard_.ready.mark_unless_sending(*this);
-  if (outflow_.private_bytes() > shard_.options().slow_consumer_bytes) {
+  if (!is_dismissed_ && outflow_.private_bytes() > shard_.options().slow_consumer_bytes) {
     shard_.topics.note_lagging(ref_);
   }
 }
@@ -140,7 +149,7 @@ void Client::on_private_grown() {
 void Client::begin_closing(CloseReason reason, std::string_view detail, Unsent unsent) {
   DCHECK(!is_closing());
   shard_.on_closing(*this, reason, detail, peer_, frames_received_);
-  end_all_subscriptions(unsent);
+  end_subscriptions(unsent, false);
   intake_.end();
   has_peer_ended_ |= std::exchange(has_held_end_, false);
   phase_ = ClientPhase::kFlushing;
@@ -257,13 +266,27 @@ void Client::dismiss() {
   shard_.ready.mark_unless_sending(*this);
 }
 
-void Client::end_all_subscriptions(Unsent unsent) {
+void Client::leave() {
+  if (is_closing() || is_dismissed_) return;
+  begin_drain();
+  if (is_closing()) return;
+  // What is copied to be sent is no lag of its.
+  is_dismissed_ = true;
+  // What waits for it in a temporary queue is nobody else's.
+  end_subscriptions(Unsent::kSend, true);
+  shard_.ready.mark_unless_sending(*this);
+}
+
+void Client::end_subscriptions(Unsent unsent, bool but_temporary_queues) {
   const bool keep_unsent = unsent == Unsent::kSend;
   while (std::unique_ptr<Subscription> subscription = session_.take_any()) {
     end_subscription(std::move(subscription), keep_unsent);
   }
   if (QueueSubscriptions* const queues = session_.queue_subscriptions()) {
-    while (!queues->all().empty()) end_queue_subscription(*queues->all().back(), keep_unsent);
+    for (size_t n = queues->all().size(); n-- > 0;) {
+      QueueSubscription& one = *queues->all()[n];
+      if (!but_temporary_queues || !one.is_temporary()) end_queue_subscription(one, keep_unsent);
+    }
   }
 }
 
@@ -334,6 +357,7 @@ void Client::plan_flush(std::span<SendSpan> spans, FlushPlan& plan, Millis now) 
     return;
   }
   liveness_.on_sent(now);
+  if (send.bytes > kSignOfLifeBytesMax) active_at_ = now;
   ++shard_.metrics.sends;
   shard_.metrics.bytes_sent += send.bytes;
   const Millis stuck_at = now + options.slow_consumer_after_ms;
@@ -369,11 +393,11 @@ void Client::settle_sent_deliveries() {
 
 // Nothing is left to send: the next step of ending, if the client is on its way out.
 FlushAction Client::plan_ending() {
-  if (is_dismissed_ && !session_.owes_replies()) {
+  if (is_dismissed_ && !session_.owes_replies() && !is_committing) {
     if (transport_ == Transport::kTcp && phase_ == ClientPhase::kConnected) {
       fail(errors::kServerDraining, "the server is going away; connect again", nullptr);
     } else {
-      finish(CloseReason::kDrain, "drain", proto::WsStatusCode::kGoingAway);
+      finish(CloseReason::kDrain, "drain", proto::WsStatusCode::kServiceRestart);
     }
     return FlushAction::kNothing;
   }

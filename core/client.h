@@ -94,8 +94,11 @@ class Client {
   // Takes no more frames; what it was promised still goes out, and what comes for it.
   void begin_drain();
   // After begin_drain(): nothing more comes. Flushes what it still has to get, then ends with code
-  // 1001.
+  // 1012.
   void dismiss();
+  // Both, while others go on: it gets what it has not got yet, and nothing that is published from
+  // now on.
+  void leave();
 
   // -- Flushing (driven by ShardState).
   void plan_flush(std::span<SendSpan> spans, FlushPlan& plan, Millis now);
@@ -125,6 +128,8 @@ class Client {
   [[nodiscard]] bool has_work() const;
   [[nodiscard]] ClientPhase phase() const { return phase_; }
   [[nodiscard]] Millis phase_since() const { return phase_since_; }
+  // When it last sent a frame, or was sent more than a sign of life.
+  [[nodiscard]] Millis active_at() const { return active_at_; }
   [[nodiscard]] const std::string& peer() const { return peer_; }
   [[nodiscard]] Transport transport() const { return transport_; }
   [[nodiscard]] ClientRef ref() const { return ref_; }
@@ -161,7 +166,7 @@ class Client {
   enum class Unsent : bool { kDrop, kSend };
   void begin_closing(CloseReason reason, std::string_view detail, Unsent unsent);
   void enter_aborting();
-  void end_all_subscriptions(Unsent unsent);
+  void end_subscriptions(Unsent unsent, bool but_temporary_queues);
   void append_close_frame(std::string& out, proto::WsStatusCode code) const;
   [[nodiscard]] WireVariant::Framing framing() const;
   // In a drain what waits in a queue stays there, as somebody else may be there for it yet.
@@ -184,6 +189,7 @@ class Client {
   Intake intake_;
   std::string peer_;
   Millis phase_since_;
+  Millis active_at_;
   Liveness liveness_;
   uint64_t id_;
   uint64_t frames_received_ = 0;

@@ -38,6 +38,8 @@ enum class EnvelopeKind : uint8_t {
   kReserve,         // home -> owner: reservation, token
   kReserved,        // owner -> home: token, detail (1: all of it, 0: none, as a queue has no room)
   kUnreserve,       // home -> owner: reservation, which is not needed after all
+  kFence,           // home -> every owner, in a drain: to be answered
+  kFenced,          // owner -> home: whatever it had numbered by then is before this
   kIntakeEnded,     // home -> every owner: no kPublish, kAddInterest or kAddPattern follows
   kOwnerEnded,      // owner -> every home: no kDeliver, kPublished or kInterestLive follows
 };

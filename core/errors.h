@@ -81,7 +81,7 @@ inline constexpr ErrorKind kSlowConsumerBytes{"slow-consumer", CloseReason::kSlo
 inline constexpr ErrorKind kSlowConsumerTime{"slow-consumer", CloseReason::kSlowConsumerTime,
                                              proto::WsStatusCode::kPolicyViolation};
 inline constexpr ErrorKind kServerDraining{"server-draining", CloseReason::kDrain,
-                                           proto::WsStatusCode::kGoingAway};
+                                           proto::WsStatusCode::kServiceRestart};
 
 // The ERROR frame of the kind. `receipt_id` may be empty and still be there.
 [[nodiscard]] std::string frame_of(const ErrorKind& kind, std::string_view sentence,

@@ -102,7 +102,10 @@ bool Shard::has_overflow() const { return state_->has_overflow(); }
 
 Millis Shard::next_deadline() const { return state_->timers.next_deadline(); }
 
-void Shard::begin_drain(Millis now) { state_->begin_drain(now); }
+void Shard::begin_drain(Millis now, DrainTimes times) {
+  state_->set_now(now);
+  state_->drain.begin(times, now);
+}
 
 bool Shard::is_drained() const { return state_->client_count() == 0; }
 

@@ -58,6 +58,13 @@ struct FlushPlan {
   size_t bytes;  // kSend: their sum
 };
 
+// When the clients leave in a drain: one after the other up to `leave_by`, evenly; and at `end_at`
+// all that are still there, so that shards end together. In the past: at once.
+struct DrainTimes {
+  Millis leave_by = 0;
+  Millis end_at = 0;
+};
+
 // Shard is one shard of the broker: a pure state machine that is handed octets, envelopes and the
 // time, and leaves octets to send and envelopes to post. It does no system call.
 //
@@ -125,10 +132,11 @@ class Shard {
   [[nodiscard]] Millis next_deadline() const;
 
   // -- Ending.
-  // Takes no more frames. Once all shards were told, and what they had taken in has arrived here,
-  // flushes what every client still has to get, then closes it (RFC 6455 code 1001; STOMP over TCP:
-  // ERROR server-draining). Clients opened later are closed likewise. Only the first call counts.
-  void begin_drain(Millis now);
+  // Clients leave, at the times given. When a client's turn has come, and what had been
+  // acknowledged to anybody by then has arrived here, no more frames of its are taken; it is
+  // flushed what it still has to get, then closed (RFC 6455 code 1012; STOMP over TCP: ERROR
+  // server-draining). Clients opened later are closed likewise. Only the first call counts.
+  void begin_drain(Millis now, DrainTimes times = {});
   // True when no client is left.
   [[nodiscard]] bool is_drained() const;
   // Ends every client without ceremony.

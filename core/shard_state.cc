@@ -37,6 +37,7 @@ ShardState::ShardState(ShardId id, ShardId shard_count, const Options& options,
       selector_subject(options.selector_body_bytes_max),
       topics(id, options, metrics, ready, selector_subject),
       queue_routes(*this, options, metrics, timers, selector_subject),
+      drain(*this, id, shard_count),
       id_(id),
       shard_count_(shard_count),
       options_(options),
@@ -74,8 +75,7 @@ Client* ShardState::open(const Endpoint& endpoint, uint32_t handle, Millis now) 
   ++client_count_;
   ++metrics.connections_opened;
   slot.client->arm_timer(now);
-  if (is_draining_) slot.client->begin_drain();
-  if (owners_ended_ == shard_count_) slot.client->dismiss();
+  drain.on_opened(*slot.client, now);
   return slot.client.get();
 }
 
@@ -308,12 +308,6 @@ void ShardState::post(ShardId to, Envelope envelope) {
   }
 }
 
-void ShardState::post_to_others(EnvelopeKind kind) {
-  for (ShardId to = 0; to < shard_count_; ++to) {
-    if (to != id_) post(to, {.kind = kind});
-  }
-}
-
 bool ShardState::take_mail(size_t budget, Millis now) {
   now_ = now;
   size_t empty_in_a_row = 0;
@@ -390,11 +384,17 @@ void ShardState::on_envelope(Envelope& envelope, Millis now) {
     case EnvelopeKind::kUnreserve:
       queue_routes.on_envelope(envelope, now);
       break;
+    case EnvelopeKind::kFence:
+      drain.on_fence(from);
+      break;
+    case EnvelopeKind::kFenced:
+      drain.on_fenced();
+      break;
     case EnvelopeKind::kIntakeEnded:
-      on_intake_ended();
+      drain.on_intake_ended();
       break;
     case EnvelopeKind::kOwnerEnded:
-      on_owner_ended();
+      drain.on_owner_ended();
       break;
   }
 }
@@ -431,40 +431,6 @@ bool ShardState::has_mail() const {
 
 bool ShardState::has_overflow() const { return !held_back_.empty() || mailboxes_.is_pressed(id_); }
 
-// -- Drain. Each shard learns of it at its own time, and nobody is told goodbye while another shard
-// may still send something. Mailboxes keep the order, so it is enough that a shard says behind its
-// last kPublish that none follows, and as an owner, once it heard that from all shards, the same
-// behind its last kDeliver. Meanwhile the turns go on; if a shard never says it, the others'
-// clients stay until abort_all().
-
-void ShardState::begin_drain(Millis now) {
-  now_ = now;
-  if (std::exchange(is_draining_, true)) return;
-  for_each_client([](Client& client) { client.begin_drain(); });
-  end_intake();
-}
-
-// A transaction that was accepted is carried out first.
-void ShardState::end_intake() {
-  if (!is_draining_ || queue_routes.is_committing()) return;
-  if (std::exchange(has_ended_intake_, true)) return;
-  post_to_others(EnvelopeKind::kIntakeEnded);
-  on_intake_ended();
-}
-
-void ShardState::on_intake_ended() {
-  if (++intakes_ended_ < shard_count_) return;
-  post_to_others(EnvelopeKind::kOwnerEnded);
-  on_owner_ended();
-}
-
-void ShardState::on_owner_ended() {
-  if (++owners_ended_ < shard_count_) return;
-  // A client that has nothing left to send is told goodbye.
-  topics.fan_out(SIZE_MAX);
-  for_each_client([](Client& client) { client.dismiss(); });
-}
-
 // -- Backpressure. Publishers are not read from while a mailbox on their way is full (a shard whose
 // own mailboxes are full presses on those that publish through it), and for a few milliseconds when
 // most of their readers lag.
@@ -497,8 +463,12 @@ void ShardState::begin_waiting(Client& client) {
 }
 
 void ShardState::end_waiting(ClientRef ref) {
-  if (Client* client = find(ref)) client->is_committing = false;
-  end_intake();
+  if (Client* client = find(ref)) {
+    client->is_committing = false;
+    // It may have had its turn in a drain meanwhile.
+    ready.mark_unless_sending(*client);
+  }
+  drain.on_committed();
 }
 
 void ShardState::release_held_back() {
@@ -543,6 +513,9 @@ void ShardState::run_timers(Millis now) {
         break;
       case Timer::Kind::kQueue:
         queue_routes.on_timer(*timer, now);
+        break;
+      case Timer::Kind::kDrain:
+        drain.on_timer(now);
         break;
       case Timer::Kind::kClient: {
         Client& client = Client::of_timer(*timer);

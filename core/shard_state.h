@@ -10,6 +10,7 @@
 
 #include "core/client.h"
 #include "core/destination_map.h"
+#include "core/drain.h"
 #include "core/envelope.h"
 #include "core/mailbox.h"
 #include "core/message.h"
@@ -51,7 +52,6 @@ class ShardState {
       if (slot.client != nullptr) visit(*slot.client);
     }
   }
-  void begin_drain(Millis now);
   [[nodiscard]] size_t client_count() const { return client_count_; }
   // Ends the clients that were found to lag too much.
   void settle();
@@ -142,6 +142,7 @@ class ShardState {
   SelectorSubject selector_subject;
   Topics topics;
   QueueRoutes queue_routes;
+  Drain drain;
 
  private:
   struct Slot {
@@ -159,7 +160,6 @@ class ShardState {
     std::vector<Waiter> waiters;
   };
 
-  void post_to_others(EnvelopeKind kind);
   void on_envelope(Envelope& envelope, Millis now);
   [[nodiscard]] bool takes_temporary(const Message& message, Millis now) {
     return message.properties().is_for_queue
@@ -177,10 +177,6 @@ class ShardState {
   void on_counted(ClientRef client, uint32_t ticket, uint64_t subscriptions);
   void on_publish(const Envelope& envelope, Millis now);
   void on_interest_live(uint64_t token, ShardId owner);
-  // Tells the others that this shard publishes nothing more, once that is so.
-  void end_intake();
-  void on_intake_ended();
-  void on_owner_ended();
   [[nodiscard]] uint64_t publish_mail();
   void deliver(Message& message, ShardId owner);
   void hold_back(Client& client, Millis until);
@@ -208,10 +204,6 @@ class ShardState {
   ShardId next_mail_from_ = 0;  // round robin over the mailboxes
   Timer second_;                // housekeeping
   Millis now_ = 0;
-  bool is_draining_ = false;
-  bool has_ended_intake_ = false;
-  ShardId intakes_ended_ = 0;  // shards that take in no more, this one included
-  ShardId owners_ended_ = 0;   // of those, owners that have numbered and handed on all there was
 };
 
 }  // namespace stampede::core

@@ -11,7 +11,7 @@ namespace stampede::core {
 
 // A deadline of something; a member of what it belongs to.
 struct Timer {
-  enum class Kind : uint8_t { kHousekeeping, kClient, kQueue };
+  enum class Kind : uint8_t { kHousekeeping, kClient, kQueue, kDrain };
   explicit Timer(Kind of_kind = Kind::kHousekeeping) : kind(of_kind) {}
 
   const Kind kind;

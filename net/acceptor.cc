@@ -1,10 +1,11 @@
 #include "net/acceptor.h"
 
+#include <poll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace stampede::net {
 namespace {
@@ -19,65 +20,90 @@ bool is_exhaustion(int error) {
 
 }  // namespace
 
-Acceptor::Acceptor(Node& node, std::vector<FileDescriptor> sockets, Ring& ring,
+Acceptor::Acceptor(Node& node, core::ShardId id, std::vector<ListeningSocket> sockets, Ring& ring,
                    ConnectionTable& connections, core::Shard& shard, Receiver& receiver,
                    ConnectionLimits& limits, ShardLog& log, NetMetrics& metrics)
     : node_(node),
+      id_(id),
       ring_(ring),
       connections_(connections),
       shard_(shard),
       receiver_(receiver),
       limits_(limits),
       log_(log),
-      metrics_(metrics) {
-  for (FileDescriptor& socket : sockets) listeners_.push_back({.socket = std::move(socket)});
+      metrics_(metrics),
+      open_(sockets.size()),
+      next_dealt_to_(id) {
+  for (ListeningSocket& socket : sockets) listeners_.push_back({.socket = std::move(socket)});
 }
 
 void Acceptor::start() noexcept {
   for (uint32_t i = 0; i < listeners_.size(); ++i) arm(i);
 }
 
-void Acceptor::arm(uint32_t listener) noexcept {
+void Acceptor::arm(uint32_t index) noexcept {
   io_uring_sqe* const sqe = ring_.get_sqe();
   // Not SOCK_NONBLOCK: the ring would give EAGAIN to the caller where it is to wait by itself.
-  io_uring_prep_multishot_accept(sqe, listeners_[listener].socket.get(), nullptr, nullptr,
+  io_uring_prep_multishot_accept(sqe, listeners_[index].socket.fd.get(), nullptr, nullptr,
                                  SOCK_CLOEXEC);
-  sqe->user_data = OpTag{.op = Op::kAccept, .handle = listener}.encode();
-  listeners_[listener].armed = true;
+  sqe->user_data = OpTag{.op = Op::kAccept, .handle = index}.encode();
+  listeners_[index].armed = true;
 }
 
 void Acceptor::on_accept(const Completion& completion, core::Millis now) noexcept {
-  const uint32_t listener = OpTag::decode(completion.user_data).handle;
-  if (!completion.has_more()) listeners_[listener].armed = false;
+  const uint32_t index = OpTag::decode(completion.user_data).handle;
+  Listener& listener = listeners_[index];
+  if (!completion.has_more()) listener.armed = false;
   if (completion.result >= 0) {
-    open(listener, completion.result, now);
+    take(listener, FileDescriptor(completion.result), now);
   } else if (is_exhaustion(-completion.result)) {
     pause(-completion.result, now);
   }
   // ECONNABORTED, EPROTO and their like concern a connection that is gone: go on.
-  if (listeners_[listener].armed) return;
+  if (listener.armed) return;
   if (stopped_) {
-    listeners_[listener].socket.reset();
+    close_socket(listener, now);
   } else if (resume_at_ == core::kNever) {
-    arm(listener);
+    arm(index);
   }
 }
 
-void Acceptor::open(uint32_t listener, int fd, core::Millis now) noexcept {
-  const SocketAddress address = peer_address(fd);
+void Acceptor::take(Listener& listener, FileDescriptor fd, core::Millis now) noexcept {
+  const ListeningSocket& socket = listener.socket;
+  if (socket.is_shared) {
+    const core::ShardId home = next_dealt_to_;
+    next_dealt_to_ = (next_dealt_to_ + 1) % node_.shards;
+    if (home != id_) {
+      node_.controls[home]->accepted.put({.fd = std::move(fd), .listener = socket.listener});
+      node_.controls[home]->wakeup.wake();
+      return;
+    }
+  }
+  open(socket.listener, std::move(fd), now);
+}
+
+void Acceptor::take_dealt(core::Millis now) noexcept {
+  AcceptedQueue& accepted = node_.controls[id_]->accepted;
+  if (accepted.is_empty()) return;
+  for (AcceptedSocket& socket : accepted.take_all())
+    open(socket.listener, std::move(socket.fd), now);
+}
+
+void Acceptor::open(uint32_t plan_index, FileDescriptor fd, core::Millis now) noexcept {
+  const SocketAddress address = peer_address(fd.get());
   const std::string host = address.host_text();
   const std::string peer = address.text();
-  if (stopped_) {
+  if (stopped_ && late_ == Late::kRefuse) {
     ++metrics_.connections_refused;
-    close(fd);
     return;
   }
   const NodeLimits::Verdict verdict = limits_.admit(host);
-  if (verdict != NodeLimits::Verdict::kAdmitted) return refuse(listener, fd, peer, verdict, now);
+  if (verdict != NodeLimits::Verdict::kAdmitted)
+    return refuse(plan_index, std::move(fd), peer, verdict, now);
   ++metrics_.connections_accepted;
-  const uint32_t handle = connections_.allocate(fd);
+  const uint32_t handle = connections_.allocate(fd.release());
   limits_.enter(handle, host);
-  const ListenerPlan& plan = node_.listeners[listener];
+  const ListenerPlan& plan = node_.listeners[plan_index];
   const core::Endpoint endpoint = {
       .transport = plan.transport,
       .upgrade = plan.transport == core::Transport::kWebSocket ? &plan.upgrade : nullptr,
@@ -88,20 +114,20 @@ void Acceptor::open(uint32_t listener, int fd, core::Millis now) noexcept {
 
 // Best effort: the answer goes into an empty socket buffer, and whoever sends its request meanwhile
 // may see a reset.
-void Acceptor::refuse(uint32_t listener, int fd, const std::string& peer,
+void Acceptor::refuse(uint32_t plan, FileDescriptor fd, const std::string& peer,
                       NodeLimits::Verdict verdict, core::Millis now) noexcept {
   ++metrics_.connections_refused;
   ++refused_since_log_;
   const bool is_node_full = verdict == NodeLimits::Verdict::kTooMany;
-  if (node_.listeners[listener].transport == core::Transport::kWebSocket) {
+  if (node_.listeners[plan].transport == core::Transport::kWebSocket) {
     const std::string answer = proto::HttpUpgrade::refusal_answer(
         503, is_node_full
                  ? "the broker has reached its limit of connections (--max-connections)"
                  : "too many connections from this address (--max-connections-per-address)");
-    (void)send(fd, answer.data(), answer.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-    (void)shutdown(fd, SHUT_WR);
+    (void)send(fd.get(), answer.data(), answer.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)shutdown(fd.get(), SHUT_WR);
   }
-  close(fd);
+  fd.reset();
   if (!may_log(now)) return;
   std::string text =
       "refused peer=" + peer +
@@ -138,19 +164,36 @@ void Acceptor::run_timers(core::Millis now) noexcept {
   }
 }
 
-void Acceptor::stop() noexcept {
-  if (stopped_) return;
-  stopped_ = true;
+void Acceptor::stop(Late late, bool lives_on, core::Millis now) noexcept {
+  late_ = late;
+  if (std::exchange(stopped_, true)) return;
+  lives_on_ = lives_on;
   resume_at_ = core::kNever;
   for (Listener& listener : listeners_) {
     if (!listener.armed) {
-      listener.socket.reset();
+      close_socket(listener, now);
       continue;
     }
     io_uring_sqe* const sqe = ring_.get_sqe();
-    io_uring_prep_cancel_fd(sqe, listener.socket.get(), IORING_ASYNC_CANCEL_ALL);
+    io_uring_prep_cancel_fd(sqe, listener.socket.fd.get(), IORING_ASYNC_CANCEL_ALL);
     sqe->user_data = OpTag{}.encode();
   }
+}
+
+// What the kernel has accepted and nobody took would be reset with the socket's end.
+void Acceptor::close_socket(Listener& listener, core::Millis now) noexcept {
+  FileDescriptor& socket = listener.socket.fd;
+  if (!socket.is_open()) return;
+  const bool is_last = !lives_on_ && !listener.socket.lives_on;
+  // Nobody else accepts from it, so an accept that finds something does not wait.
+  for (pollfd waiting = {.fd = socket.get(), .events = POLLIN, .revents = 0};
+       is_last && late_ == Late::kServe && poll(&waiting, 1, 0) == 1;) {
+    FileDescriptor fd(accept4(socket.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    if (!fd.is_open()) break;
+    take(listener, std::move(fd), now);
+  }
+  socket.reset();
+  --open_;
 }
 
 }  // namespace stampede::net

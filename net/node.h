@@ -9,7 +9,9 @@
 
 #include "core/mailbox.h"
 #include "core/options.h"
+#include "core/shard.h"
 #include "core/shard_types.h"
+#include "net/accepted_queue.h"
 #include "net/connection_limits.h"
 #include "net/event_log.h"
 #include "net/net_metrics.h"
@@ -32,16 +34,26 @@ struct ShardRequest {
   std::promise<ShardSnapshot> answer;
 };
 
+// When a shard does what in a drain, by the monotonic clock.
+struct DrainSchedule {
+  core::Millis begin = 0;        // accepts no more; clients begin to leave
+  core::DrainTimes leave = {};   // when they do
+  core::Millis deadline = 0;     // whoever is left is cut off
+  bool sockets_live_on = false;  // another process accepts from the listening sockets
+};
+
 // What other threads say to a shard, and how they wake it for that.
 struct ShardControl {
   enum class Phase : uint8_t { kServe, kDrain, kStop };
 
   Wakeup wakeup;
   // Written before the phase that it belongs to.
-  std::atomic<core::Millis> drain_deadline = core::kNever;
+  DrainSchedule drain;
   std::atomic<Phase> phase = Phase::kServe;
   // A request that the shard takes, answers and deletes; null if nobody asks.
   std::atomic<ShardRequest*> request = nullptr;
+  // Connections that others accepted for it.
+  AcceptedQueue accepted;
 
   ~ShardControl() { delete request.load(std::memory_order_acquire); }
 };
@@ -58,7 +70,8 @@ struct Node {
         shards(shard_count),
         mailboxes(shard_count, options.mailbox_slots),
         limits(connections_max, connections_per_address_max),
-        log(shard_count, std::move(sink)) {
+        log(shard_count, std::move(sink)),
+        accepting_shards(shard_count) {
     for (core::ShardId id = 0; id < shards; ++id)
       controls.push_back(std::make_unique<ShardControl>());
   }
@@ -76,6 +89,8 @@ struct Node {
   // Shards whose clients are all gone. None ends before all are drained: a drained shard may own
   // the destinations that another's last clients still wait for.
   std::atomic<core::ShardId> drained_shards = 0;
+  // Shards from which a connection may still come, to whichever shard.
+  std::atomic<core::ShardId> accepting_shards;
 };
 
 }  // namespace stampede::net

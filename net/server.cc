@@ -19,17 +19,22 @@ namespace {
 // Descriptors that are not connections: rings, listeners, eventfds, log, admin.
 constexpr uint64_t kDescriptorReserve = 256;
 
+// Who leaves within so long leaves together: nobody waits for a goodbye, and no message is
+// acknowledged that some who were there a moment ago have missed.
+constexpr core::Millis kTogetherMs = 1'000;
+
 // A mobile network may be gone for half a minute and come back.
 constexpr int64_t kUserTimeoutMsMin = 30'000;
 
 // A turn takes milliseconds; whoever waits longer for a shard's answer asks in vain.
 constexpr std::chrono::seconds kAnswerPatience{2};
 
-using SocketsByShard = std::vector<std::vector<FileDescriptor>>;
+using SocketsByShard = std::vector<std::vector<ListeningSocket>>;
 
 // One listening socket a shard, all on one port; adds them to `sockets`.
-Result<BoundListener> bind_listener(const ListenUri& uri, const ServerOptions& options,
+Result<BoundListener> bind_listener(uint32_t listener, const ServerOptions& options,
                                     SocketsByShard& sockets) {
+  const ListenUri& uri = options.listeners[listener];
   Result<SocketAddress> address = resolve(uri.host, uri.port);
   if (!address) return std::unexpected(std::move(address.error()));
   if (!options.allow_anonymous && !address->is_loopback()) {
@@ -43,7 +48,7 @@ Result<BoundListener> bind_listener(const ListenUri& uri, const ServerOptions& o
       return std::unexpected(std::move(is_free.error()));
     }
   }
-  for (std::vector<FileDescriptor>& of_shard : sockets) {
+  for (std::vector<ListeningSocket>& of_shard : sockets) {
     Result<FileDescriptor> socket = listen_on(
         *address,
         {.send_buffer_bytes = options.send_buffer_bytes,
@@ -56,7 +61,7 @@ Result<BoundListener> bind_listener(const ListenUri& uri, const ServerOptions& o
     Result<SocketAddress> bound = local_address(socket->get());
     if (!bound) return std::unexpected(std::move(bound.error()));
     address->set_port(bound->port());
-    of_shard.push_back(std::move(*socket));
+    of_shard.push_back({.fd = std::move(*socket), .listener = listener});
   }
   return BoundListener{.transport = uri.transport,
                        .host = address->host_text(),
@@ -156,12 +161,13 @@ Result<std::unique_ptr<Server>> Server::start(ServerOptions options, core::Optio
 
   std::unique_ptr<Server> server(new Server);
   SocketsByShard sockets(shards);
-  for (const ListenUri& uri : options.listeners) {
-    Result<BoundListener> bound = bind_listener(uri, options, sockets);
+  for (uint32_t listener = 0; listener < options.listeners.size(); ++listener) {
+    Result<BoundListener> bound = bind_listener(listener, options, sockets);
     if (!bound) return std::unexpected(std::move(bound.error()));
     server->bound_.push_back(std::move(*bound));
   }
   server->is_pinned_ = !cpus->empty();
+  server->drain_rate_ = options.drain_rate;
   server->node_ =
       std::make_unique<Node>(std::move(core_options), shards, options.connections_max,
                              options.connections_per_address_max, std::move(options.log));
@@ -187,13 +193,18 @@ core::ShardId Server::shards() const { return node_->shards; }
 uint64_t Server::connections() const { return node_->limits.connections(); }
 uint64_t Server::connections_max() const { return node_->limits.connections_max(); }
 
-void Server::drain(int64_t for_ms) {
-  const core::Millis deadline = to_millis(monotonic_ns()) + for_ms;
+void Server::drain(const DrainOrder& order) {
+  // relaxed: only one caller goes on, and the phase below publishes what it writes.
+  if (has_ended_.exchange(true, std::memory_order_relaxed)) return;
+  const core::Millis begin = to_millis(monotonic_ns()) + order.delay_ms;
+  const core::Millis end_at = begin + order.for_ms / 4 * 3;
+  const auto window_ms = static_cast<core::Millis>(connections() * 1000 / drain_rate_);
+  core::DrainTimes leave;
+  if (window_ms > kTogetherMs) leave = {.leave_by = begin + window_ms, .end_at = end_at};
   for (const auto& control : node_->controls) {
-    // relaxed: the phase below publishes it.
-    control->drain_deadline.store(deadline, std::memory_order_relaxed);
+    control->drain = {.begin = begin, .leave = leave, .deadline = begin + order.for_ms};
     ShardControl::Phase serving = ShardControl::Phase::kServe;
-    // release: the deadline is there for whoever sees the phase. A stop is not taken back.
+    // release: the schedule is there for whoever sees the phase. A stop is not taken back.
     if (control->phase.compare_exchange_strong(serving, ShardControl::Phase::kDrain,
                                                std::memory_order_release,
                                                std::memory_order_relaxed)) {
@@ -203,6 +214,7 @@ void Server::drain(int64_t for_ms) {
 }
 
 void Server::stop_now() {
+  has_ended_.store(true, std::memory_order_relaxed);
   for (const auto& control : node_->controls) {
     // release: as in drain().
     control->phase.store(ShardControl::Phase::kStop, std::memory_order_release);
@@ -216,9 +228,8 @@ void Server::wait() {
 }
 
 bool Server::is_serving() const {
-  // relaxed: nothing else is read by it. All shards are told at once.
-  return node_->controls.front()->phase.load(std::memory_order_relaxed) ==
-         ShardControl::Phase::kServe;
+  // relaxed: nothing else is read by it.
+  return !has_ended_.load(std::memory_order_relaxed);
 }
 
 std::vector<std::optional<ShardSnapshot>> Server::ask_shards(const ShardVisit& visit) {

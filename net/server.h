@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -36,6 +37,9 @@ struct ServerOptions {
   uint64_t connections_max = 0;  // 0: what the limit of descriptors allows, less 256 for ourselves
   uint32_t connections_per_address_max = 0;  // 0: no limit
   bool allow_anonymous = false;  // without it only loopback addresses may be listened on
+  // A drain spreads the goodbyes over three quarters of its time, but not thinner than so many a
+  // second: a hundred who come back at once are no crowd anywhere.
+  uint32_t drain_rate = 100;
   // How long a shard that ran dry looks for work before it sleeps, while traffic flows. 0: never.
   // Never either if there are more shards than usable cores.
   int64_t spin_us = 20;
@@ -50,6 +54,11 @@ struct BoundListener {
   std::vector<std::string> paths;
 
   [[nodiscard]] std::string uri() const;  // "ws://127.0.0.1:15674"
+};
+
+struct DrainOrder {
+  int64_t for_ms = 0;    // then whoever is left is cut off
+  int64_t delay_ms = 0;  // before that everything goes on, but is_serving() is false already
 };
 
 // Server is a running broker: its listening sockets, its shards on their threads, its log.
@@ -74,9 +83,10 @@ class Server {
   [[nodiscard]] uint64_t connections_max() const;
   [[nodiscard]] bool is_pinned() const { return is_pinned_; }
 
-  // Accepts no more, sends every client what it still has to get, closes it; whoever is left after
-  // `for_ms` is cut off. Returns at once.
-  void drain(int64_t for_ms);
+  // Clients leave, each with what it still has to get and a goodbye: one after the other if they
+  // are so many that those who come back would be a crowd, else all together. Only the first call
+  // counts. Returns at once.
+  void drain(const DrainOrder& order);
   // Ends within a second, also during a drain. Returns at once.
   void stop_now();
   // Until the shards have ended after drain() or stop_now(); every line of the log is out then.
@@ -97,7 +107,9 @@ class Server {
   std::vector<std::unique_ptr<ShardThread>> threads_;
   std::vector<BoundListener> bound_;
   bool is_pinned_ = false;
-  std::mutex ask_mutex_;  // one asker at a time
+  uint32_t drain_rate_ = 0;
+  std::atomic<bool> has_ended_ = false;  // drain() or stop_now() was called
+  std::mutex ask_mutex_;                 // one asker at a time
 };
 
 // Raises the soft limit of descriptors to the hard one; returns what it is then.

@@ -50,7 +50,7 @@ void relax_cpu() {
 }  // namespace
 
 Result<std::unique_ptr<ShardLoop>> ShardLoop::create(Node& node, core::ShardId id,
-                                                     std::vector<FileDescriptor> sockets) {
+                                                     std::vector<ListeningSocket> sockets) {
   auto ring = Ring::create();
   if (!ring) return std::unexpected(std::move(ring.error()));
   auto buffers = BufferRing::create(**ring, kReceiveBuffers, kReceiveBufferBytes);
@@ -60,7 +60,7 @@ Result<std::unique_ptr<ShardLoop>> ShardLoop::create(Node& node, core::ShardId i
 }
 
 ShardLoop::ShardLoop(Node& node, core::ShardId id, std::unique_ptr<Ring> ring,
-                     std::unique_ptr<BufferRing> buffers, std::vector<FileDescriptor> sockets)
+                     std::unique_ptr<BufferRing> buffers, std::vector<ListeningSocket> sockets)
     : node_(node),
       control_(*node.controls[id]),
       log_(node.log.shard(id)),
@@ -72,8 +72,8 @@ ShardLoop::ShardLoop(Node& node, core::ShardId id, std::unique_ptr<Ring> ring,
       closer_(*ring_, connections_, shard_, limits_),
       receiver_(*ring_, *buffers_, connections_, shard_, closer_, metrics_),
       sender_(*ring_, connections_, shard_, closer_, receiver_, metrics_),
-      acceptor_(node, std::move(sockets), *ring_, connections_, shard_, receiver_, limits_, log_,
-                metrics_),
+      acceptor_(node, id, std::move(sockets), *ring_, connections_, shard_, receiver_, limits_,
+                log_, metrics_),
       round_intake_left_(kInboundBytesPerRound),
       idle_spin_(node.spin_ns),
       started_ns_(monotonic_ns()) {}
@@ -91,6 +91,7 @@ void ShardLoop::turn() noexcept {
   follow_phase();
   take_mail();
   reap_completions();
+  acceptor_.take_dealt(now_);
   take_inbound();
   run_timers();
   post_mail();
@@ -251,12 +252,13 @@ bool ShardLoop::has_news() const noexcept {
   // relaxed: who stores these wakes us after a fence; acted upon in the turn, with acquire.
   return ring_->has_completions() || shard_.has_mail() ||
          control_.phase.load(std::memory_order_relaxed) != phase_ ||
+         !control_.accepted.is_empty() ||
          control_.request.load(std::memory_order_relaxed) != nullptr;
 }
 
 int64_t ShardLoop::sleep_ns(int64_t now_ns) const noexcept {
-  const core::Millis next =
-      std::min({shard_.next_deadline(), acceptor_.next_deadline(), end_by_, give_up_at_});
+  const core::Millis next = std::min(
+      {shard_.next_deadline(), acceptor_.next_deadline(), begin_end_at_, end_by_, give_up_at_});
   int64_t sleep = kSleepNsMax;
   // Deadlines are in whole milliseconds: up to their beginning, or the turn would come too early
   // and find nothing.
@@ -276,17 +278,15 @@ void ShardLoop::arm_wakeup() noexcept {
 // -- Ending.
 
 void ShardLoop::follow_phase() noexcept {
-  // acquire: the deadline was stored before the phase.
+  // acquire: the schedule was stored before the phase.
   const ShardControl::Phase wanted = control_.phase.load(std::memory_order_acquire);
   if (wanted != phase_) {
     phase_ = wanted;
-    acceptor_.stop();
-    // relaxed: ordered by the load of the phase.
-    end_by_ = wanted == ShardControl::Phase::kStop
-                  ? now_
-                  : control_.drain_deadline.load(std::memory_order_relaxed);
-    if (wanted == ShardControl::Phase::kDrain) shard_.begin_drain(now_);
+    const bool is_stop = wanted == ShardControl::Phase::kStop;
+    begin_end_at_ = is_stop ? now_ : control_.drain.begin;
+    end_by_ = is_stop ? now_ : control_.drain.deadline;
   }
+  if (now_ >= begin_end_at_) begin_end();
   if (now_ >= end_by_) {
     end_by_ = core::kNever;
     give_up_at_ = now_ + kAbortGraceMs;
@@ -294,9 +294,29 @@ void ShardLoop::follow_phase() noexcept {
   }
 }
 
+void ShardLoop::begin_end() noexcept {
+  begin_end_at_ = core::kNever;
+  is_ending_ = true;
+  if (phase_ == ShardControl::Phase::kDrain) {
+    acceptor_.stop(Acceptor::Late::kServe, control_.drain.sockets_live_on, now_);
+    shard_.begin_drain(now_, control_.drain.leave);
+  } else {
+    acceptor_.stop(Acceptor::Late::kRefuse, true, now_);
+  }
+}
+
 bool ShardLoop::is_over() noexcept {
-  if (phase_ == ShardControl::Phase::kServe) return false;
-  if (!drain_counted_ && connections_.size() == 0 && shard_.is_drained() && !receiver_.has_work()) {
+  if (!is_ending_) return false;
+  if (!stop_counted_ && acceptor_.is_stopped()) {
+    stop_counted_ = true;
+    // release: what this shard accepted for others is in their queues.
+    node_.accepting_shards.fetch_sub(1, std::memory_order_release);
+  }
+  // acquire: pairs with the others' release, so that the queue is empty for good.
+  const bool is_last_taken =
+      node_.accepting_shards.load(std::memory_order_acquire) == 0 && control_.accepted.is_empty();
+  if (!drain_counted_ && is_last_taken && connections_.size() == 0 && shard_.is_drained() &&
+      !receiver_.has_work()) {
     drain_counted_ = true;
     // relaxed: a count that the others look at; nothing is published by it.
     node_.drained_shards.fetch_add(1, std::memory_order_relaxed);

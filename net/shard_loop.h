@@ -27,7 +27,7 @@ namespace stampede::net {
 class ShardLoop {
  public:
   [[nodiscard]] static Result<std::unique_ptr<ShardLoop>> create(
-      Node& node, core::ShardId id, std::vector<FileDescriptor> sockets);
+      Node& node, core::ShardId id, std::vector<ListeningSocket> sockets);
   ShardLoop(const ShardLoop&) = delete;
   ShardLoop& operator=(const ShardLoop&) = delete;
 
@@ -37,7 +37,7 @@ class ShardLoop {
 
  private:
   ShardLoop(Node& node, core::ShardId id, std::unique_ptr<Ring> ring,
-            std::unique_ptr<BufferRing> buffers, std::vector<FileDescriptor> sockets);
+            std::unique_ptr<BufferRing> buffers, std::vector<ListeningSocket> sockets);
 
   void turn() noexcept;
   void take_mail() noexcept;
@@ -53,6 +53,7 @@ class ShardLoop {
   void submit_and_wait() noexcept;
 
   void follow_phase() noexcept;
+  void begin_end() noexcept;
   void end_all() noexcept;
   [[nodiscard]] bool is_over() noexcept;
   [[nodiscard]] bool has_work() const noexcept;
@@ -87,9 +88,12 @@ class ShardLoop {
   int64_t started_ns_ = 0;
   int64_t waited_ns_ = 0;
   bool more_mail_ = false;
-  bool drain_counted_ = false;
+  bool stop_counted_ = false;   // in Node::accepting_shards
+  bool drain_counted_ = false;  // in Node::drained_shards
   ShardControl::Phase phase_ = ShardControl::Phase::kServe;
-  core::Millis end_by_ = core::kNever;  // when clients that are to leave are made to
+  core::Millis begin_end_at_ = core::kNever;  // when accepting stops and clients begin to leave
+  bool is_ending_ = false;                    // that has been
+  core::Millis end_by_ = core::kNever;        // when clients that are to leave are made to
   core::Millis give_up_at_ = core::kNever;
 };
 

@@ -21,7 +21,7 @@ void pin_to(int cpu) {
 
 }  // namespace
 
-Result<void> ShardThread::start(std::vector<FileDescriptor> sockets, std::optional<int> cpu) {
+Result<void> ShardThread::start(std::vector<ListeningSocket> sockets, std::optional<int> cpu) {
   std::future<Result<void>> started = started_.get_future();
   // Signals are for the thread that waits for them; a new thread inherits the mask.
   sigset_t all;
@@ -35,7 +35,7 @@ Result<void> ShardThread::start(std::vector<FileDescriptor> sockets, std::option
   return started.get();
 }
 
-void ShardThread::run(std::vector<FileDescriptor> sockets, std::optional<int> cpu) {
+void ShardThread::run(std::vector<ListeningSocket> sockets, std::optional<int> cpu) {
   // Before anything is allocated, so that memory comes from the node that the CPU is on.
   if (cpu) pin_to(*cpu);
   Result<std::unique_ptr<ShardLoop>> loop = ShardLoop::create(node_, id_, std::move(sockets));

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "core/shard_types.h"
+#include "net/listening_socket.h"
 #include "net/net_metrics.h"
 #include "net/node.h"
-#include "net/socket.h"
 #include "proto/base/result.h"
 
 namespace stampede::net {
@@ -30,7 +30,7 @@ class ShardThread {
 
   // Returns when the shard is set up, or with what was in the way. It accepts nothing before
   // release().
-  [[nodiscard]] Result<void> start(std::vector<FileDescriptor> sockets, std::optional<int> cpu);
+  [[nodiscard]] Result<void> start(std::vector<ListeningSocket> sockets, std::optional<int> cpu);
   // True: serve. False: another shard could not be set up, end.
   void release(bool serve);
   void join();
@@ -43,7 +43,7 @@ class ShardThread {
   [[nodiscard]] std::optional<ShardSnapshot> answer(Clock::time_point deadline);
 
  private:
-  void run(std::vector<FileDescriptor> sockets, std::optional<int> cpu);
+  void run(std::vector<ListeningSocket> sockets, std::optional<int> cpu);
 
   Node& node_;
   const core::ShardId id_;

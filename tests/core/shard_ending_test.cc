@@ -224,9 +224,9 @@ TEST(Drain, TellsEachTransportInItsWay) {
   Peer& shaking = shards.open(0, Transport::kWebSocket);
   shards.begin_drain();
   EXPECT_EQ(shards.received(tcp), "ERROR server-draining, end");
-  EXPECT_EQ(shards.received(ws), "close 1001, end");
+  EXPECT_EQ(shards.received(ws), "close 1012, end");
   EXPECT_EQ(shards.received(unconnected), "end");
-  EXPECT_EQ(shards.received(upgraded), "close 1001, end");
+  EXPECT_EQ(shards.received(upgraded), "close 1012, end");
   EXPECT_EQ(shards.received(shaking), "HTTP 503, end");
   for (const Peer* peer : {&tcp, &ws, &unconnected, &upgraded, &shaking}) {
     EXPECT_EQ(peer->close_reason, CloseReason::kDrain);
@@ -254,7 +254,7 @@ TEST(Drain, FlushesWhatIsPendingFirst) {
   EXPECT_FALSE(shards.shard(1).is_drained());
   peer.is_reading = true;
   shards.run();
-  EXPECT_EQ(shards.received(peer), "MESSAGE 1 1, MESSAGE 1 2, MESSAGE 1 3, close 1001, end");
+  EXPECT_EQ(shards.received(peer), "MESSAGE 1 1, MESSAGE 1 2, MESSAGE 1 3, close 1012, end");
   EXPECT_TRUE(shards.shard(1).is_drained());
 }
 
@@ -285,7 +285,7 @@ TEST(Drain, GivesEveryReaderWhatWasAcknowledgedByShardsThatLearnOfItLater) {
     EXPECT_EQ(shards.received(publisher), "RECEIPT r");
     shards.begin_drain();
     EXPECT_EQ(shards.received(tcp), "MESSAGE 1 x, ERROR server-draining, end") << owner;
-    EXPECT_EQ(shards.received(ws), "MESSAGE 1 x, close 1001, end") << owner;
+    EXPECT_EQ(shards.received(ws), "MESSAGE 1 x, close 1012, end") << owner;
     EXPECT_EQ(shards.received(publisher), "ERROR server-draining, end");
     expect_empty(shards.tables());
   }

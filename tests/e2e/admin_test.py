@@ -18,7 +18,7 @@ PAGES = ["/metrics", "/livez", "/readyz", "/varz", "/connz", "/destz", "/shardz"
 
 class Admin(unittest.TestCase):
     def setUp(self):
-        self.broker = Broker("--admin", "127.0.0.1:0", "--drain-time", "30s", "--close-linger", "30s")
+        self.broker = Broker("--admin", "127.0.0.1:0", "--drain-delay", "0", "--drain-time", "30s", "--close-linger", "30s")
         self.addCleanup(self.broker.kill)
         self.port = self.broker.ports["admin"]["port"]
 

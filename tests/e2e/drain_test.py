@@ -1,5 +1,6 @@
 """How the broker ends: SIGTERM drains and exits with 0, a second one ends it now; and how it bears clients that are killed."""
 
+import http.client
 import os
 import signal
 import subprocess
@@ -64,7 +65,7 @@ class Drain(unittest.TestCase):
                 pass
         except Closed:
             pass
-        self.assertEqual(ws.got_close_code or ws.expect_end(), 1001)
+        self.assertEqual(ws.got_close_code or ws.expect_end(), 1012)
         ws.sock.close()
         try:
             silent.expect_error("server-draining")
@@ -156,7 +157,60 @@ class Drain(unittest.TestCase):
             self.assertGreaterEqual(got, counts["acknowledged"], f"subscriber {index} lacks what was acknowledged")
             self.assertLessEqual(got, counts["sent"])
             if subscribers[index].transport == "ws":
-                self.assertEqual(code, 1001)
+                self.assertEqual(code, 1012)
+
+    def ask_readiness(self, broker):
+        connection = http.client.HTTPConnection("127.0.0.1", broker.ports["admin"]["port"], timeout=seconds(10))
+        try:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    def test_readiness_fails_while_connections_are_still_accepted(self):
+        broker = self.broker("--admin", "127.0.0.1:0", "--drain-delay", "2s", "--drain-time", "5s")
+        there = self.ws(broker)
+        there.connect()
+        start = time.monotonic()
+        broker.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: self.ask_readiness(broker) == 503, "the readiness to fail")
+        late = self.tcp(broker)
+        late.connect()
+        late.fence()
+        self.assertLess(time.monotonic() - start, 2.0, "too slow a machine to tell")
+        for client in (late, there):
+            try:
+                while client.frame(10).command != "ERROR":
+                    pass
+                client.expect_end()
+            except Closed:
+                pass
+        self.assertGreater(time.monotonic() - start, 1.9)
+        self.assertEqual(there.got_close_code, 1012)
+        for client in (late, there):
+            client.close()
+        self.assertEqual(broker.wait_exit(10), 0)
+
+    def test_who_watches_the_readiness_is_given_time(self):
+        for is_watched in (False, True):
+            broker = self.broker("--admin", "127.0.0.1:0")
+            if is_watched:
+                self.assertEqual(self.ask_readiness(broker), 200)
+            broker.process.send_signal(signal.SIGTERM)
+            delay = "5s" if is_watched else "0ms"
+            wait_until(lambda: f"draining signal=TERM connections=0 drain_delay={delay} " in broker.stderr(), "the log")
+            if is_watched:
+                self.assertTrue(broker.is_running())
+                broker.process.send_signal(signal.SIGTERM)
+            self.assertEqual(broker.wait_exit(1), 0)
+
+    def test_who_is_in_the_middle_of_connecting_is_told_too(self):
+        broker = self.broker("--drain-time", "5s")
+        waiting = self.ws(broker)  # no CONNECT came from it
+        broker.process.send_signal(signal.SIGTERM)
+        self.assertEqual(waiting.expect_end(timeout=10), 1012)
+        waiting.close()
+        self.assertEqual(broker.wait_exit(10), 0)
 
     def test_a_stuck_reader_holds_the_drain_only_for_its_time(self):
         broker = self.broker("--drain-time", "1s", "--slow-consumer-after", "60s")

@@ -370,7 +370,7 @@ TEST_P(ServerTest, DrainsWhatClientsStillHaveToGet) {
   publisher.send(message_to("/topic/d", "last") + '\0' +
                  "SEND\ndestination:/topic/d\nreceipt:r\n\nreceipted");
   ASSERT_EQ(publisher.expect_command(), "RECEIPT");
-  server_->drain(kPatienceMs);
+  server_->drain({.for_ms = kPatienceMs});
   for (int i = 0; i < 200; ++i) ASSERT_EQ(subscriber.expect_body(), std::to_string(i));
   EXPECT_EQ(subscriber.expect_body(), "last");
   EXPECT_EQ(subscriber.expect_body(), "receipted");
@@ -443,7 +443,7 @@ TEST_P(ServerTest, DrainsToEveryReaderWhatIsAcknowledgedMeanwhile) {
   EXPECT_TRUE(wait_until([&] {
     return std::ranges::all_of(acknowledged, [](const auto& count) { return count >= 50; });
   }));
-  server_->drain(kPatienceMs);
+  server_->drain({.for_ms = kPatienceMs});
   for (std::thread& thread : threads) thread.join();
   server_->wait();
   for (const auto& next : received) {
@@ -458,7 +458,7 @@ TEST_P(ServerTest, CutsOffWhoIsLeftWhenTheDrainIsOver) {
   Peer peer(port_);
   peer.connect();
   const int64_t begin = monotonic_ns();
-  server_->drain(200);
+  server_->drain({.for_ms = 200});
   server_->wait();
   const int64_t took_ms = to_millis(monotonic_ns() - begin);
   EXPECT_GE(took_ms, 190);
@@ -478,7 +478,7 @@ TEST_P(ServerTest, StopsAtOnceWithAStuckReader) {
   for (int i = 0; i < 40; ++i) publisher.send(message_to("/topic/s", std::string(100'000, 's')));
   publisher.send("SEND\ndestination:/topic/s\nreceipt:r\n\n");
   ASSERT_EQ(publisher.expect_command(), "RECEIPT");
-  server_->drain(60'000);
+  server_->drain({.for_ms = 60'000});
   const int64_t begin = monotonic_ns();
   server_->stop_now();
   server_->wait();
@@ -520,7 +520,7 @@ TEST_P(ServerTest, LetsAVisitLookAtEachShardsTables) {
 TEST_P(ServerTest, VisitsNoShardThatHasEnded) {
   start();
   EXPECT_TRUE(server_->is_serving());
-  server_->drain(60'000);
+  server_->drain({.for_ms = 60'000});
   EXPECT_FALSE(server_->is_serving());
   server_->wait();
   std::atomic<int> visits = 0;

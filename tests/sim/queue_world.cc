@@ -456,7 +456,7 @@ void QueueWorld::check_sessions() const {
       fail("a RECEIPT did not come before the end: " + session.expected.front().id);
     if (!is_draining_ || peer.is_leaving || session.is_failed) continue;
     const bool is_told =
-        peer.protocol->is_websocket() ? peer.protocol->close_code() == 1001 : peer.is_dismissed;
+        peer.protocol->is_websocket() ? peer.protocol->close_code() == 1012 : peer.is_dismissed;
     if (!is_told) fail("the drain did not say goodbye");
   }
 }

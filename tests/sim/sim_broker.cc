@@ -306,6 +306,26 @@ void SimBroker::drain() {
   run_until_quiet();
 }
 
+void SimBroker::drain_one_by_one() {
+  wait_until_connected();
+  is_draining_ = true;
+  const core::Millis leave_by = now_ + 1 + static_cast<core::Millis>(random_.below(300));
+  const core::Millis end_at = leave_by + 20 + static_cast<core::Millis>(random_.below(200));
+  std::vector<core::ShardId> untold(shards_.size());
+  for (core::ShardId id = 0; id < shards_.size(); ++id) untold[id] = id;
+  while (!untold.empty()) {
+    const auto next = untold.begin() + static_cast<ptrdiff_t>(random_.below(untold.size()));
+    shards_[*next]->begin_drain(now_, {.leave_by = leave_by, .end_at = end_at});
+    untold.erase(next);
+    for (uint64_t acts = random_.below(20); acts > 0; --acts) live_on();
+  }
+  while (now_ < end_at && !present_.empty()) {
+    live_on();
+    now_ += static_cast<core::Millis>(random_.below(3));
+  }
+  rest(50);
+}
+
 // -- What must hold.
 
 void SimBroker::check_tables_are_empty() {

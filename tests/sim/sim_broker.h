@@ -84,8 +84,10 @@ class SimBroker : private core::ShardObserver {
   void run_until_quiet();
   // Time passes while nothing happens.
   void rest(core::Millis time);
-  // The shards learn of a drain one by one, while peers go on.
+  // The shards learn of a drain one by one, while peers go on; all peers leave together.
   void drain();
+  // The same, but peers leave one after the other while the rest goes on.
+  void drain_one_by_one();
 
   // -- What must hold. Each throws std::runtime_error with what was violated.
   // Requires: all have left.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <utility>
 
 #include "tests/sim/order_piece.h"
@@ -271,7 +272,51 @@ void SimWorld::run_with_drain() {
   check_tables_are_empty();
 }
 
+void SimWorld::run_with_spread_drain() {
+  const Peer& witness = populate();
+  live(scale_.sends / 2);
+  arrivals_ = scale_.subscribers;
+  sends_max_ = scale_.sends;
+  for (Send& send : sends_) send.is_acknowledged_before_drain = send.is_acknowledged;
+  drain_one_by_one();
+  check_those_who_left_early(*witness.subs[0]);
+  check_farewells();
+  check_tables_are_empty();
+}
+
 // -- What must hold.
+
+void SimWorld::check_those_who_left_early(const Sub& witness) const {
+  check_left_early(witness);
+  std::vector<size_t> place(sends_.size(), SIZE_MAX);
+  for (size_t n = 0; n < witness.received.size(); ++n) place[witness.received[n]] = n;
+  for (const auto& of_peer : peers_) {
+    const auto& peer = static_cast<const Peer&>(*of_peer);
+    for (const auto& sub : peer.subs) {
+      if (!peer.is_leaving && !sub->is_ending && sub->is_live) check_left_early(*sub);
+      std::map<uint32_t, size_t> last_of;  // by destination
+      for (const uint32_t number : sub->received) {
+        size_t& last = last_of.try_emplace(sends_[number].destination, 0).first->second;
+        // What the witness did not see any more comes behind what it saw.
+        if (place[number] < last) fail("not in the order that the witness saw");
+        last = place[number];
+      }
+    }
+  }
+}
+
+void SimWorld::check_left_early(const Sub& sub) const {
+  std::vector<uint32_t> seen(sends_.size(), 0);
+  for (const uint32_t number : sub.received) {
+    if (++seen[number] > 1) fail("a message came twice");
+  }
+  for (size_t number = sub.sends_before_live; number < sends_.size(); ++number) {
+    const Send& send = sends_[number];
+    const bool is_due = send.is_acknowledged_before_drain && !send.is_duplicate;
+    if (is_due && sub_matches(sub, send.destination) && seen[number] == 0)
+      fail("SEND " + std::to_string(number) + " had its RECEIPT before the drain began");
+  }
+}
 
 void SimWorld::check_canonical(const Sub& witness) {
   for (const uint32_t number : witness.received) {
@@ -309,6 +354,12 @@ void SimWorld::check_sends_taken(const std::vector<uint32_t>& seen) const {
   }
 }
 
+bool SimWorld::sub_matches(const Sub& sub, uint32_t destination) {
+  return sub.destination == destination_name(destination) ||
+         (sub.destination.find_first_of("*#") != std::string::npos &&
+          (sub.destination == "/topic/#" || pattern_matches(sub.destination, destination)));
+}
+
 void SimWorld::check_subscriptions() {
   for (const auto& of_peer : peers_) {
     const Peer& peer = as_peer(*of_peer);
@@ -318,10 +369,7 @@ void SimWorld::check_subscriptions() {
       if (stayed && !sub->is_live && (!is_draining_ || !sub->received.empty()))
         fail("a SUBSCRIBE was not answered");
       for (uint32_t d = 0; d < scale_.destinations; ++d) {
-        const bool matches =
-            sub->destination == destination_name(d) ||
-            (sub->destination.find_first_of("*#") != std::string::npos &&
-             (sub->destination == "/topic/#" || pattern_matches(sub->destination, d)));
+        const bool matches = sub_matches(*sub, d);
         std::vector<uint32_t> got;
         for (const uint32_t number : sub->received) {
           if (sends_[number].destination == d) got.push_back(number);
@@ -344,7 +392,7 @@ void SimWorld::check_farewells() const {
     if (peer.is_leaving) continue;
     if (peer.is_cut) fail("the drain cut a client");
     const bool is_told =
-        peer.protocol->is_websocket() ? peer.protocol->close_code() == 1001 : peer.is_dismissed;
+        peer.protocol->is_websocket() ? peer.protocol->close_code() == 1012 : peer.is_dismissed;
     if (!is_told) fail("the drain did not say goodbye");
   }
 }

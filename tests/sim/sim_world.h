@@ -36,6 +36,9 @@ struct SimScale {
 // A drain, which the shards learn of one by one while publishers go on, ends it with the same
 // promise: what one publisher said is taken in up to some frame, and all of that reaches everyone
 // who did not leave before it is told goodbye; what has a RECEIPT was taken in.
+//
+// Where subscribers are told goodbye one after the other, each has got what had a RECEIPT before
+// the drain began, and what it got is a piece of the order as far as the witness saw it.
 class SimWorld : private SimBroker {
  public:
   SimWorld(uint64_t seed, const SimScale& scale);
@@ -43,6 +46,7 @@ class SimWorld : private SimBroker {
   // Each throws std::runtime_error with what was violated.
   void run();
   void run_with_drain();
+  void run_with_spread_drain();
 
  private:
   struct Sub {
@@ -67,6 +71,7 @@ class SimWorld : private SimBroker {
     std::string message_id;
     bool is_duplicate = false;  // an earlier SEND to the destination had its message-id
     bool is_acknowledged = false;
+    bool is_acknowledged_before_drain = false;
   };
 
   static Peer& as_peer(SimPeer& peer) { return static_cast<Peer&>(peer); }
@@ -92,6 +97,9 @@ class SimWorld : private SimBroker {
   void check_sends_taken(const std::vector<uint32_t>& seen) const;
   void check_subscriptions();
   void check_farewells() const;
+  void check_those_who_left_early(const Sub& witness) const;
+  void check_left_early(const Sub& sub) const;
+  [[nodiscard]] static bool sub_matches(const Sub& sub, uint32_t destination);
 
   const SimScale scale_;
   std::vector<Peer*> publishers_;

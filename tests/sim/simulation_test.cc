@@ -27,6 +27,17 @@ TEST(Simulation, DrainGivesEverySubscriberWhatWasTakenIn) {
   });
 }
 
+TEST(Simulation, DrainOneByOneGivesEverySubscriberWhatWasAcknowledgedBefore) {
+  run_seeds([](uint64_t seed) {
+    SimScale scale;
+    scale.shards = 1 + static_cast<uint32_t>(seed % 4);
+    scale.subscribers = 80;
+    scale.subscribers_at_once = 40;
+    SimWorld world(seed, scale);
+    world.run_with_spread_drain();
+  });
+}
+
 TEST(Simulation, HoldsWithAnyNumberOfShards) {
   for (const uint32_t shards : {1u, 2u, 3u, 8u}) {
     try {

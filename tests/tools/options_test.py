@@ -22,6 +22,7 @@ OTHER_VALUES = {
     "cpus": "0-1",
     "heart_beat": "5s,7s",
     "tcp_user_timeout": "45s",
+    "drain_delay": "2s",
     "log_level": "error",
     "log_format": "json",
     "pin": "off",

@@ -169,7 +169,7 @@ class Signals(unittest.TestCase):
             broker.process.send_signal(signal.SIGTERM)
             self.assertEqual(broker.end(), 0)
             self.assertIn(b"server-draining", client.recv(65536))
-            self.assertRegex(broker.log(), r"draining signal=TERM connections=1 drain_time=30s\n")
+            self.assertRegex(broker.log(), r"draining signal=TERM connections=1 drain_delay=0ms drain_time=30s\n")
             self.assertRegex(broker.log(), r"close shard=\d client=.* reason=drain ")
             self.assertTrue(broker.log().endswith("info stopped\n"))
 

@@ -15,6 +15,7 @@
 #include "tools/stampede/config.h"
 #include "tools/stampede/log.h"
 #include "tools/stampede/ports_file.h"
+#include "tools/stampede/readiness_watch.h"
 #include "tools/stampede/signals.h"
 #include "tools/stampede/special_options.h"
 
@@ -108,8 +109,9 @@ int run(const Config& config) {
   Result<std::unique_ptr<net::Server>> server =
       net::Server::start(server_options(settings, **log), settings.broker);
   if (!server) return fail(kError, server.error());
-  const SignalThread signals(**server, **log, settings.drain_time_ms);
-  AdminPages pages(**server, settings);
+  ReadinessWatch readiness;
+  const SignalThread signals(**server, **log, settings, readiness);
+  AdminPages pages(**server, settings, readiness);
   // Behind the server and the pages: its end is the end of what asks them.
   const std::unique_ptr<net::AdminListener> admin = std::move(*bound_admin);
   if (admin != nullptr) {

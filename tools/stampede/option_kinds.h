@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -162,6 +163,29 @@ Option number_or_auto(std::string name, std::string group, std::string help, Poi
     return at(settings, field) == 0 ? std::string("auto") : std::to_string(at(settings, field));
   };
   return option;
+}
+
+// The same for a duration; "auto" is none.
+template <typename Class>
+Option duration_or_auto(std::string name, std::string group, std::string help,
+                        std::optional<int64_t> Class::*field, Range<int64_t> range) {
+  auto set = [=](Settings& settings, const Values& values) -> Result<void> {
+    at(settings, field).reset();
+    if (values.back() == "auto") return {};
+    const Result<int64_t> time = parse_duration(values.back());
+    if (!time) return std::unexpected(time.error());
+    if (*time < range.min || *time > range.max) {
+      return std::unexpected("'" + values.back() + "' is not between " +
+                             format_duration(range.min) + " and " + format_duration(range.max));
+    }
+    at(settings, field) = *time;
+    return {};
+  };
+  auto get = [=](const Settings& settings) {
+    const std::optional<int64_t>& time = at(settings, field);
+    return time ? format_duration(*time) : std::string("auto");
+  };
+  return {std::move(name), std::move(group), "TIME|auto", std::move(help), false, set, get};
 }
 
 }  // namespace stampede::tools

@@ -40,9 +40,19 @@ void add_running(std::vector<Option>& table) {
   table.push_back(size_option("send-buffer", listening,
                               "The kernel's send buffer per connection; 0 leaves it to the kernel",
                               &ServerOptions::send_buffer_bytes, {0, 64_MiB}));
-  table.push_back(duration_option("drain-time", listening,
-                                  "How long TERM waits for clients to take what is theirs",
-                                  &Settings::drain_time_ms, {0, kDeadlineMax}));
+  table.push_back(duration_or_auto(
+      "drain-delay", listening,
+      "How long after TERM connections are still accepted, while /readyz fails already; auto is 5s "
+      "if somebody asked /readyz within a minute, else 0",
+      &Settings::drain_delay_ms, {0, kDeadlineMax}));
+  table.push_back(
+      duration_option("drain-time", listening,
+                      "How long clients then have to leave; most of it is for spreading "
+                      "their goodbyes",
+                      &Settings::drain_time_ms, {0, kDeadlineMax}));
+  table.push_back(count_option("drain-rate", listening,
+                               "Clients a second that leave at least, however long there is",
+                               &ServerOptions::drain_rate, {1, 10'000'000}));
 
   table.push_back(admin_option("Admin"));
 
@@ -192,7 +202,11 @@ void add_deadlines(std::vector<Option>& table) {
                       &Options::ping_interval_ms, {0, kDeadlineMax}));
   table.push_back(duration_option("ping-timeout", deadlines, "How long it may then stay silent",
                                   &Options::ping_timeout_ms, kDeadline));
-  table.push_back(user_timeout_option(deadlines));
+  table.push_back(duration_or_auto(
+      "tcp-user-timeout", deadlines,
+      "How long a peer may acknowledge nothing; auto is twice --slow-consumer-after, 30s at least; "
+      "0 leaves it to the kernel",
+      &ServerOptions::user_timeout_ms, {0, kDeadlineMax}));
 
   const std::string slow = "Slow consumers";
   table.push_back(size_option("slow-consumer-bytes", slow, "Unsent bytes that end a connection",

@@ -12,6 +12,9 @@
 namespace stampede::tools {
 namespace {
 
+// A balancer that asks every second or two, and believes the second answer, knows by then.
+constexpr int64_t kWatchedDelayMs = 5'000;
+
 sigset_t handled_signals() {
   sigset_t set;
   sigemptyset(&set);
@@ -28,8 +31,11 @@ void block_signals() {
   std::signal(SIGPIPE, SIG_IGN);
 }
 
-SignalThread::SignalThread(net::Server& server, Log& log, int64_t drain_time_ms)
-    : server_(server), log_(log), drain_time_ms_(drain_time_ms), thread_([this] { run(); }) {}
+SignalThread::SignalThread(net::Server& server, Log& log, const Settings& settings,
+                           const ReadinessWatch& readiness)
+    : server_(server), log_(log), settings_(settings), readiness_(readiness), thread_([this] {
+        run();
+      }) {}
 
 SignalThread::~SignalThread() {
   // release: none needed but the flag itself; the signal below makes the thread look at it.
@@ -77,16 +83,18 @@ void SignalThread::on_signal(int signal) {
 }
 
 void SignalThread::on_terminate() {
-  if (draining_) {
+  if (!server_.is_serving()) {
     log_.write(net::LogLevel::kInfo, "stopping now signal=TERM");
     server_.stop_now();
     return;
   }
-  draining_ = true;
+  const int64_t delay_ms =
+      settings_.drain_delay_ms.value_or(readiness_.is_watched() ? kWatchedDelayMs : 0);
   log_.write(net::LogLevel::kInfo,
              "draining signal=TERM connections=" + std::to_string(server_.connections()) +
-                 " drain_time=" + format_duration(drain_time_ms_));
-  server_.drain(drain_time_ms_);
+                 " drain_delay=" + format_duration(delay_ms) +
+                 " drain_time=" + format_duration(settings_.drain_time_ms));
+  server_.drain({.for_ms = settings_.drain_time_ms, .delay_ms = delay_ms});
 }
 
 void SignalThread::log_snapshot() {

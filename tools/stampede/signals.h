@@ -6,6 +6,8 @@
 
 #include "net/server.h"
 #include "tools/stampede/log.h"
+#include "tools/stampede/readiness_watch.h"
+#include "tools/stampede/settings.h"
 
 namespace stampede::tools {
 
@@ -18,10 +20,11 @@ void block_signals();
 // USR2 logs each shard's tables and counters; HUP only says that there is nothing to load again.
 //
 // Owns:      its thread.
-// Lifetime:  the server and the log outlive it.
+// Lifetime:  what it is given outlives it.
 class SignalThread {
  public:
-  SignalThread(net::Server& server, Log& log, int64_t drain_time_ms);
+  SignalThread(net::Server& server, Log& log, const Settings& settings,
+               const ReadinessWatch& readiness);
   ~SignalThread();
   SignalThread(const SignalThread&) = delete;
   SignalThread& operator=(const SignalThread&) = delete;
@@ -34,8 +37,8 @@ class SignalThread {
 
   net::Server& server_;
   Log& log_;
-  const int64_t drain_time_ms_;
-  bool draining_ = false;  // the thread's own
+  const Settings& settings_;
+  const ReadinessWatch& readiness_;
   std::atomic<bool> ending_ = false;
   std::thread thread_;
 };

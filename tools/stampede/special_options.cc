@@ -1,7 +1,6 @@
 #include "tools/stampede/special_options.h"
 
 #include <bit>
-#include <optional>
 #include <utility>
 
 #include "net/cpus.h"
@@ -61,35 +60,6 @@ Option heart_beat_option(std::string group) {
       .group = std::move(group),
       .value_name = "SX,SY",
       .help = "Heart-beats the broker can send and wants to receive; 0 is none",
-      .is_list = false,
-      .set = set,
-      .get = get,
-  };
-}
-
-Option user_timeout_option(std::string group) {
-  auto set = [](Settings& settings, const Values& values) -> Result<void> {
-    settings.server.user_timeout_ms.reset();
-    if (values.back() == "auto") return {};
-    const Result<int64_t> timeout = parse_duration(values.back());
-    if (!timeout) return std::unexpected(timeout.error());
-    if (*timeout > kDeadlineMax) {
-      return std::unexpected("'" + values.back() + "': more than " + format_duration(kDeadlineMax));
-    }
-    settings.server.user_timeout_ms = *timeout;
-    return {};
-  };
-  auto get = [](const Settings& settings) {
-    const std::optional<int64_t> timeout = settings.server.user_timeout_ms;
-    return timeout ? format_duration(*timeout) : std::string("auto");
-  };
-  return {
-      .name = "tcp-user-timeout",
-      .group = std::move(group),
-      .value_name = "TIME|auto",
-      .help =
-          "How long a peer may leave octets unacknowledged; auto is twice "
-          "--slow-consumer-after, 30s at least; 0 leaves it to the kernel",
       .is_list = false,
       .set = set,
       .get = get,

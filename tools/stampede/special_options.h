@@ -23,6 +23,5 @@ inline constexpr int64_t kDeadlineMax = 24 * 3'600'000;
 [[nodiscard]] Option cpus_option(std::string group);
 [[nodiscard]] Option mailbox_slots_option(std::string group);
 [[nodiscard]] Option heart_beat_option(std::string group);
-[[nodiscard]] Option user_timeout_option(std::string group);
 
 }  // namespace stampede::tools

@@ -34,8 +34,8 @@ std::string name_stuck(const std::vector<std::optional<net::ShardSnapshot>>& ans
 
 }  // namespace
 
-AdminPages::AdminPages(net::Server& server, const Settings& settings)
-    : server_(server), settings_(settings) {}
+AdminPages::AdminPages(net::Server& server, const Settings& settings, ReadinessWatch& readiness)
+    : server_(server), settings_(settings), readiness_(readiness) {}
 
 const std::vector<AdminPages::Route>& AdminPages::routes() {
   static const std::vector<Route> kRoutes = {
@@ -82,6 +82,7 @@ HttpAnswer AdminPages::metrics(const HttpRequest& request, const Snapshots& snap
 HttpAnswer AdminPages::livez(const HttpRequest&, const Snapshots&) { return text(200, "ok"); }
 
 HttpAnswer AdminPages::readyz(const HttpRequest&, const Snapshots&) {
+  readiness_.note_asked();
   return server_.is_serving() ? text(200, "ready") : text(503, "draining");
 }
 

@@ -7,6 +7,7 @@
 #include "net/server.h"
 #include "proto/http_request.h"
 #include "tools/stampede/admin/busy_watch.h"
+#include "tools/stampede/readiness_watch.h"
 #include "tools/stampede/settings.h"
 
 namespace stampede::tools {
@@ -16,10 +17,10 @@ namespace stampede::tools {
 //
 // Owns:      how busy the shards were when last looked at.
 // Thread:    the admin listener's.
-// Lifetime:  the server and the settings outlive it.
+// Lifetime:  what it is given outlives it.
 class AdminPages {
  public:
-  AdminPages(net::Server& server, const Settings& settings);
+  AdminPages(net::Server& server, const Settings& settings, ReadinessWatch& readiness);
 
   [[nodiscard]] proto::HttpAnswer answer(const proto::HttpRequest& request);
 
@@ -51,6 +52,7 @@ class AdminPages {
 
   net::Server& server_;
   const Settings& settings_;
+  ReadinessWatch& readiness_;
   BusyWatch busy_watch_;
 };
 
