@@ -205,9 +205,24 @@ test('a client that falls silent is dropped and comes back', async (t) => {
   const options = { brokerURL: quickBeats.url, heartbeatOutgoing: 1000, reconnectDelay: 50 };
   const { client, connects, closes } = await connected(t, options);
   client.webSocket.send = () => {};  // its heart-beats get lost
+  client.webSocket.pong = () => {};  // and its answers to pings
   await closes.take('the broker gives up on it', 6000);
   await connects.take('the reconnect', 6000);
   assert.ok(client.connected);
+});
+
+test('a client whose beats are late, but which answers pings, stays', async (t) => {
+  const options = { brokerURL: quickBeats.url, heartbeatOutgoing: 1000 };
+  const { client, closes } = await connected(t, options);
+  const send = client.webSocket.send;
+  const pings = new Inbox();
+  client.webSocket.on('ping', () => pings.put(true));
+  client.webSocket.send = () => {};
+  for (let n = 0; n < 3; n += 1) await pings.take('a ping', 6000);
+  client.webSocket.send = send;
+  assert.equal(closes.size, 0);
+  const messages = await subscribed(client, unique());
+  assert.ok(client.connected && messages.size === 0);
 });
 
 test('reconnects after the broker closed, with the same subscription ids', async (t) => {
