@@ -36,19 +36,30 @@ uint8_t* map(size_t bytes) {
   return address == MAP_FAILED ? nullptr : static_cast<uint8_t*>(address);
 }
 
-// What the kernel owns is poisoned: AddressSanitizer cannot see it writing, but it sees us reading
-// too early or too far.
-void poison([[maybe_unused]] const uint8_t* data, [[maybe_unused]] size_t size) {
+// What the kernel owns is out of bounds in builds with checks. AddressSanitizer cannot see the
+// kernel writing, but it sees us touching it too early or too far. Without it the octets are
+// overwritten, so that a view that outlived its buffer shows, and looked at when they come back:
+// what the kernel did not fill is as we left it, or somebody wrote where he must not.
 #ifdef STAMPEDE_ASAN
-  ASAN_POISON_MEMORY_REGION(data, size);
-#endif
+void give_to_kernel(uint8_t* data, size_t size) { ASAN_POISON_MEMORY_REGION(data, size); }
+void take_from_kernel(const uint8_t* data, size_t filled, size_t /*size*/) {
+  ASAN_UNPOISON_MEMORY_REGION(data, filled);
 }
+#elif !defined(NDEBUG)
+constexpr uint8_t kKernelsOctet = 0xdb;
 
-void unpoison([[maybe_unused]] const uint8_t* data, [[maybe_unused]] size_t size) {
-#ifdef STAMPEDE_ASAN
-  ASAN_UNPOISON_MEMORY_REGION(data, size);
-#endif
+void give_to_kernel(uint8_t* data, size_t size) { std::memset(data, kKernelsOctet, size); }
+void take_from_kernel(const uint8_t* data, size_t filled, size_t size) {
+  const uint8_t* const rest = data + filled;
+  const size_t rest_size = size - filled;
+  // Each octet is like the one before it, and the first is ours.
+  CHECK(rest_size == 0 ||
+        (rest[0] == kKernelsOctet && std::memcmp(rest, rest + 1, rest_size - 1) == 0));
 }
+#else
+void give_to_kernel(uint8_t* /*data*/, size_t /*size*/) {}
+void take_from_kernel(const uint8_t* /*data*/, size_t /*filled*/, size_t /*size*/) {}
+#endif
 
 }  // namespace
 
@@ -83,7 +94,9 @@ Result<std::unique_ptr<BufferRing>> BufferRing::create(Ring& ring, unsigned coun
 BufferRing::~BufferRing() {
   if (registered_) (void)io_uring_unregister_buf_ring(&ring_.raw(), kReceiveBufferGroup);
   if (memory_ != nullptr) {
-    unpoison(memory_, count_ * bytes_each_);
+#ifdef STAMPEDE_ASAN
+    ASAN_UNPOISON_MEMORY_REGION(memory_, count_ * bytes_each_);
+#endif
     munmap(memory_, count_ * bytes_each_);
   }
   if (entries_ != nullptr) munmap(entries_, count_ * sizeof(io_uring_buf));
@@ -93,13 +106,13 @@ std::span<const uint8_t> BufferRing::take(uint16_t buffer, size_t length) noexce
   DCHECK(available_ > 0 && buffer < count_ && length <= bytes_each_);
   --available_;
   const std::span<const uint8_t> data = octets(buffer, length);
-  unpoison(data.data(), data.size());
+  take_from_kernel(data.data(), length, bytes_each_);
   return data;
 }
 
 void BufferRing::recycle(uint16_t buffer) noexcept {
   uint8_t* const data = memory_ + buffer * bytes_each_;
-  poison(data, bytes_each_);
+  give_to_kernel(data, bytes_each_);
   io_uring_buf& entry = entries_[static_cast<uint16_t>(tail_ + unpublished_) & (count_ - 1)];
   // `resv` stays as it is: in the first entry it is the tail.
   entry.addr = reinterpret_cast<uint64_t>(data);

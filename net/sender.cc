@@ -43,6 +43,7 @@ size_t Sender::flush(size_t max, core::Millis now) noexcept {
 void Sender::start(uint32_t handle, std::span<const core::SendSpan> spans, size_t bytes) noexcept {
   Connection& connection = connections_.at(handle);
   DCHECK(!connection.send_in_flight && !spans.empty() && bytes > 0);
+  watch_.begin(handle, spans);
   connection.send_in_flight = true;
   connection.send_bytes_left = static_cast<uint32_t>(bytes);
   if (spans.size() == 1) {
@@ -78,14 +79,14 @@ void Sender::on_send(const Completion& completion, core::Millis now) noexcept {
   Connection* const connection = connections_.find(tag);
   if (connection == nullptr) return;
   if (connection->aborting) {
-    finish(*connection);
+    finish(tag.handle);
     return closer_.on_settled(tag.handle);
   }
   const int result = completion.result;
   // Zero octets of more than zero is no progress that could be repeated for ever.
   if (result == 0 || (result < 0 && result != -EINTR && result != -EAGAIN)) {
     ++metrics_.sends_failed;
-    finish(*connection);
+    finish(tag.handle);
     return receiver_.on_send_failed(tag.handle, result == 0 ? EPIPE : -result);
   }
   if (result > 0) advance(*connection, static_cast<size_t>(result));
@@ -93,7 +94,7 @@ void Sender::on_send(const Completion& completion, core::Millis now) noexcept {
     ++metrics_.sends_short;
     return prep_send(tag.handle);
   }
-  finish(*connection);
+  finish(tag.handle);
   shard_.sent(*connection->client, now);
 }
 
@@ -115,7 +116,9 @@ void Sender::advance(Connection& connection, size_t sent_bytes) noexcept {
   message.msg_iov->iov_len -= sent_bytes;
 }
 
-void Sender::finish(Connection& connection) noexcept {
+void Sender::finish(uint32_t handle) noexcept {
+  watch_.end(handle);
+  Connection& connection = connections_.at(handle);
   connection.send_in_flight = false;
   connection.send_bytes_left = 0;
   connection.send_data = nullptr;

@@ -15,6 +15,7 @@
 #include "net/net_metrics.h"
 #include "net/receiver.h"
 #include "net/ring.h"
+#include "net/send_watch.h"
 
 namespace stampede::net {
 
@@ -49,7 +50,7 @@ class Sender {
   void start(uint32_t handle, std::span<const core::SendSpan> spans, size_t bytes) noexcept;
   void prep_send(uint32_t handle) noexcept;
   void advance(Connection& connection, size_t sent_bytes) noexcept;
-  void finish(Connection& connection) noexcept;
+  void finish(uint32_t handle) noexcept;
   uint32_t take_slot() noexcept;
 
   Ring& ring_;
@@ -60,6 +61,7 @@ class Sender {
   NetMetrics& metrics_;
   std::deque<SendSlot> slots_;  // addresses must hold while the kernel reads them
   std::vector<uint32_t> free_slots_;
+  SendWatch watch_;
 };
 
 }  // namespace stampede::net

@@ -117,5 +117,60 @@ TEST_F(BufferRingTest, KeepsUnpublishedBuffersFromTheKernel) {
   EXPECT_EQ(buffers_->available(), kCount);
 }
 
+#ifndef NDEBUG
+// What the kernel owns is not ours to touch.
+class BufferRingDeathTest : public BufferRingTest {
+ protected:
+  // A forked child would not have the ring.
+  BufferRingDeathTest() { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
+
+  // The first octet of a buffer that was ours and is the kernel's again.
+  uint8_t* octet_of_the_kernels() {
+    write("x");
+    collect();
+    auto* const octet = const_cast<uint8_t*>(buffers_->octets(taken_[0], 1).data());
+    give_back();
+    return octet;
+  }
+};
+
+TEST_F(BufferRingDeathTest, DiesOfAWriteIntoABufferThatIsTheKernels) {
+  uint8_t* const octet = octet_of_the_kernels();
+#ifdef __SANITIZE_ADDRESS__
+  EXPECT_DEATH(*octet = 1, "use-after-poison");
+#else
+  EXPECT_DEATH(
+      {
+        // Behind what the kernel fills in next.
+        octet[kBytes - 1] = 1;
+        for (unsigned i = 0; i < kCount; ++i) {
+          write("y");
+          collect();
+        }
+      },
+      "CHECK failed");
+#endif
+}
+
+TEST_F(BufferRingDeathTest, ShowsNobodyWhatWasInABufferThatIsTheKernels) {
+  [[maybe_unused]] uint8_t* const octet = octet_of_the_kernels();
+#ifdef __SANITIZE_ADDRESS__
+  EXPECT_DEATH({ [[maybe_unused]] const uint8_t read = *static_cast<volatile uint8_t*>(octet); },
+               "use-after-poison");
+#else
+  EXPECT_NE(*octet, 'x');
+#endif
+}
+
+#ifdef __SANITIZE_ADDRESS__
+TEST_F(BufferRingDeathTest, DiesOfAReadBehindWhatTheKernelFilled) {
+  write("x");
+  collect();
+  const volatile uint8_t* const octets = buffers_->octets(taken_[0], 1).data();
+  EXPECT_DEATH({ [[maybe_unused]] const uint8_t read = octets[1]; }, "use-after-poison");
+}
+#endif
+#endif
+
 }  // namespace
 }  // namespace stampede::net
