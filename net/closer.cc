@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 namespace stampede::net {
-
 void Closer::abort(uint32_t handle) noexcept {
   Connection& connection = connections_.at(handle);
   if (connection.aborting) return;
@@ -12,7 +11,7 @@ void Closer::abort(uint32_t handle) noexcept {
   // A send that is cut short leaves half a frame; nobody waits for the rest, and a reset frees the
   // kernel's share of it at once, where a FIN would wait behind half a megabyte for a reader that
   // may be stuck. With nothing in flight all that was sent is still to arrive, and a FIN behind it.
-  connection.ends_in_reset = connection.send_in_flight;
+  connection.ends_in_reset = connection.ends_in_reset || connection.send_in_flight;
   if (connection.receive_armed || connection.send_in_flight) {
     io_uring_sqe* const sqe = ring_.get_sqe();
     io_uring_prep_cancel_fd(sqe, connection.fd, IORING_ASYNC_CANCEL_ALL);

@@ -35,6 +35,7 @@ struct Connection {
   bool receive_paused : 1 = false;   // by the core, which tells when it may go on
   bool receive_starved : 1 = false;  // waits for buffers
   bool send_in_flight : 1 = false;
+  bool send_is_cut : 1 = false;    // part of it was sent, so the stream is inside a frame
   bool ends_in_reset : 1 = false;  // what is left unsent is to be thrown away
   bool aborting : 1 = false;       // the core is done with it; ends when nothing is pending
   bool close_listed : 1 = false;

@@ -86,12 +86,15 @@ void Sender::on_send(const Completion& completion, core::Millis now) noexcept {
   // Zero octets of more than zero is no progress that could be repeated for ever.
   if (result == 0 || (result < 0 && result != -EINTR && result != -EAGAIN)) {
     ++metrics_.sends_failed;
+    // Its reader must not take half a frame for an end in order.
+    connection->ends_in_reset = connection->send_is_cut;
     finish(tag.handle);
     return receiver_.on_send_failed(tag.handle, result == 0 ? EPIPE : -result);
   }
   if (result > 0) advance(*connection, static_cast<size_t>(result));
   if (connection->send_bytes_left > 0) {
     ++metrics_.sends_short;
+    connection->send_is_cut = connection->send_is_cut || result > 0;
     return prep_send(tag.handle);
   }
   finish(tag.handle);
@@ -120,6 +123,7 @@ void Sender::finish(uint32_t handle) noexcept {
   watch_.end(handle);
   Connection& connection = connections_.at(handle);
   connection.send_in_flight = false;
+  connection.send_is_cut = false;
   connection.send_bytes_left = 0;
   connection.send_data = nullptr;
   if (connection.send_slot != kNoSendSlot) free_slots_.push_back(connection.send_slot);

@@ -123,6 +123,17 @@ TEST_P(FaultRow, SendThatFailsEndsItsConnectionOnlyAndSaysWhy) {
   expect_published(*bystander, 10);
 }
 
+TEST_P(FaultRow, SendThatFailsMidFrameEndsInAResetAndNotInHalfAFrame) {
+  start();
+  const auto victim = subscribed();
+  const auto publisher = connected();
+  faults_.set(Fault::kShortSend, {.value = 10, .times = 1});
+  faults_.set(Fault::kSendFailed, {.value = ENOMEM, .times = 1, .skip = 1});
+  publish(*publisher, 1);
+  EXPECT_EQ(victim->expect_frame(), "<reset>");
+  EXPECT_TRUE(wait_until([&] { return server_->connections() == 1; }));
+}
+
 // -- Receives.
 
 TEST_P(FaultRow, ReceiveOfAnyLengthGivesTheSameFrames) {
