@@ -4,6 +4,18 @@
 #include <unistd.h>
 
 namespace stampede::net {
+namespace {
+
+// Ends the stream at once, and with it whatever waits for the socket in the kernel.
+void end_stream(const Connection& connection) {
+  // To disconnect is to reset; a shutdown would send a FIN first, in the middle of a frame.
+  const sockaddr nobody = {.sa_family = AF_UNSPEC, .sa_data = {}};
+  if (connection.ends_in_reset && connect(connection.fd, &nobody, sizeof(nobody)) == 0) return;
+  (void)shutdown(connection.fd, SHUT_RDWR);
+}
+
+}  // namespace
+
 void Closer::abort(uint32_t handle) noexcept {
   Connection& connection = connections_.at(handle);
   if (connection.aborting) return;
@@ -37,7 +49,7 @@ void Closer::on_cancel(const Completion& completion) noexcept {
   // it. None, though something is pending: end that through the socket.
   if (connection->aborting && connection->cancels_pending == 0 && completion.result <= 0 &&
       (connection->receive_armed || connection->send_in_flight)) {
-    (void)shutdown(connection->fd, SHUT_RDWR);
+    end_stream(*connection);
   }
   on_settled(tag.handle);
 }

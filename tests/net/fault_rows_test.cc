@@ -291,6 +291,21 @@ TEST_P(FaultRow, CancelThatRacesWithASendOrReceiveFreesNothingEarly) {
   EXPECT_TRUE(wait_until([&] { return lines_with("close shard=") == 41; }));
 }
 
+TEST_P(FaultRow, CancelThatReachesNothingEndsInAResetAllTheSame) {
+  faults_.set(Fault::kLostCancel, {});
+  start();
+  const auto publisher = connected();
+  for (int round = 0; round < 20; ++round) {
+    const auto victim = subscribed("/topic/victim");
+    faults_.set(Fault::kShortSend, {.value = 10, .times = 1});
+    faults_.set(Fault::kSendFailed, {.value = ENOMEM, .times = 1, .skip = 1});
+    publisher->send(message_to("/topic/victim", "lost"));
+    ASSERT_EQ(victim->expect_frame(), "<reset>");
+  }
+  EXPECT_TRUE(wait_until([&] { return server_->connections() == 1; }));
+  EXPECT_EQ(faults_.count(Fault::kLostCancel), 20u);
+}
+
 TEST_P(FaultRow, CompletionsThatComeLateAndOutOfOrderAreTakenAsTheyCome) {
   faults_.set(Fault::kLateCompletion, {.one_in = 2});
   start();
