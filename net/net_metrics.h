@@ -26,11 +26,13 @@ struct NetMetrics {
   uint64_t sends = 0;
   uint64_t sends_short = 0;  // completions that carried less than asked; the rest was sent
   uint64_t sends_failed = 0;
-  uint64_t log_dropped = 0;      // records that did not fit into the log's ring
-  int64_t busy_ns = 0;           // time not spent waiting
-  int64_t alive_ns = 0;          // since the shard started
-  uint64_t connections = 0;      // now, descriptors still to be closed included
-  uint64_t inbound_waiting = 0;  // now, received buffers not yet handed to the core
+  uint64_t log_dropped = 0;           // records that did not fit into the log's ring
+  int64_t busy_ns = 0;                // time not spent waiting
+  int64_t alive_ns = 0;               // since the shard started
+  uint64_t connections = 0;           // now, descriptors still to be closed included
+  uint64_t inbound_waiting = 0;       // now, received buffers not yet handed to the core
+  uint64_t receive_buffers_free = 0;  // now, those that the kernel can fill
+  uint64_t send_slots_used = 0;       // now, gathered sends in flight
 };
 
 // One shard at one moment.

@@ -45,6 +45,7 @@ class Sender {
   // Visits at most `max` clients that are ready; gives how many.
   size_t flush(size_t max, core::Millis now) noexcept;
   void on_send(const Completion& completion, core::Millis now) noexcept;
+  [[nodiscard]] size_t slots_used() const { return slots_.size() - free_slots_.size(); }
 
  private:
   void start(uint32_t handle, std::span<const core::SendSpan> spans, size_t bytes) noexcept;

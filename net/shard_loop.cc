@@ -196,6 +196,8 @@ ShardSnapshot ShardLoop::snapshot() const {
   snapshot.net.busy_ns = snapshot.net.alive_ns - waited_ns_;
   snapshot.net.connections = connections_.size();
   snapshot.net.inbound_waiting = receiver_.waiting();
+  snapshot.net.receive_buffers_free = buffers_->available();
+  snapshot.net.send_slots_used = sender_.slots_used();
   return snapshot;
 }
 

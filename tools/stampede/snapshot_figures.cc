@@ -27,6 +27,8 @@ void append_dead(std::vector<Figure>& figures, const core::ShardMetrics& metrics
 std::vector<Figure> net_figures(const net::NetMetrics& net) {
   return {{"connections", net.connections},
           {"inbound_waiting", net.inbound_waiting},
+          {"receive_buffers_free", net.receive_buffers_free},
+          {"send_slots_used", net.send_slots_used},
           {"connections_accepted", net.connections_accepted},
           {"connections_refused", net.connections_refused},
           {"accept_pauses", net.accept_pauses},
