@@ -212,7 +212,7 @@ void FaultWorld::live_and_drain() {
   for (uint64_t turns = random_.below(40); turns > 0; --turns) turn();
   let_nobody_in();
   is_draining_ = true;
-  server_->drain(kPatienceMs);
+  server_->drain({.for_ms = kPatienceMs});
   wait_until("all are dismissed", [this] {
     return server_->connections() == 0 && std::ranges::none_of(members_, [](const auto& member) {
              return member->peer->is_open();
@@ -386,11 +386,15 @@ void FaultWorld::on_receipt(Member& member, const std::string& id) {
 
 // In a drain, who was told goodbye; a WebSocket is told by its close code.
 bool FaultWorld::has_lived(const Member& member) {
-  return member.is_dismissed || member.peer->close_code() == 1001 ||
+  return member.is_dismissed || member.peer->close_code() == 1012 ||
          (!member.is_lost && !member.is_leaving);
 }
 
 void FaultWorld::check_survivors() {
+  const auto lost = static_cast<uint64_t>(std::ranges::count_if(
+      members_, [](const auto& member) { return !has_lived(*member) && !member->is_leaving; }));
+  if (lost > faults_.count(Fault::kSendFailed) + faults_.count(Fault::kReceiveFailed))
+    fail("a connection was lost that no fault ended");
   const Member* first = nullptr;
   for (const auto& member : members_) {
     if (member->role != Role::kSubscriber || !has_lived(*member)) continue;
