@@ -54,6 +54,7 @@ QueueWorld::QueueWorld(uint64_t seed, const QueueScale& scale)
   options_.queue_deliveries_max = rules_.deliveries_max;
   if (random_.one_in(2)) options_.prefetch_default = 1 + static_cast<uint32_t>(random_.below(6));
   rules_.prefetch_default = options_.prefetch_default;
+  if (scale_.shards_stall) let_shards_stall();
   open_shards();
 }
 

@@ -40,6 +40,15 @@ void SimBroker::open_shards() {
   }
 }
 
+void SimBroker::let_clock_jump() {
+  clock_jumps_ = true;
+  constexpr core::Millis kLongerThanALife = core::Millis{1'000} * 24 * 3'600'000;
+  options_.http_timeout_ms = options_.connect_timeout_ms = kLongerThanALife;
+  options_.slow_consumer_after_ms = options_.close_linger_ms = kLongerThanALife;
+  options_.dedup_time_ms = kLongerThanALife;
+  options_.ping_interval_ms = 0;
+}
+
 void SimBroker::fail(const std::string& what) { throw std::runtime_error(what); }
 
 void SimBroker::on_client_closed(const core::ClosedClient& client) {
@@ -170,7 +179,8 @@ void SimBroker::look_at_inbox(SimPeer& peer) {
 bool SimBroker::step_peer(SimPeer& peer) {
   SimSocket& socket = peer.socket;
   core::Shard& shard = *shards_[socket.shard];
-  if (socket.is_aborted) {
+  const bool is_served = !is_stalled(socket.shard);
+  if (socket.is_aborted && is_served) {
     release(peer);
     return true;
   }
@@ -178,6 +188,7 @@ bool SimBroker::step_peer(SimPeer& peer) {
     look_at_inbox(peer);
     return true;
   }
+  if (!is_served) return false;
   if (socket.has_operation && peer.stuck == 0 && random_.one_in(2)) {
     complete(peer);
     return true;
@@ -205,6 +216,7 @@ void SimBroker::tell_receive_changes(core::Shard& shard) {
 }
 
 void SimBroker::step_shard(core::ShardId id) {
+  if (is_stalled(id)) return;
   core::Shard& shard = *shards_[id];
   // Now and then a shard does not look at its mail for long, as one does that flushes to thousands.
   if (mail_stall_[id] > 0) {
@@ -220,7 +232,8 @@ void SimBroker::step_shard(core::ShardId id) {
       (void)shard.post_mail();
       break;
     case 2:
-      now_ += static_cast<core::Millis>(random_.below(2));
+      // What others do while one stands still would else take very many steps.
+      now_ += static_cast<core::Millis>(random_.below(now_ < stalled_until_ ? 10 : 2));
       shard.run_timers(now_);
       break;
     case 3:
@@ -235,7 +248,19 @@ void SimBroker::step_shard(core::ShardId id) {
   }
 }
 
+void SimBroker::disturb() {
+  if (clock_jumps_ && random_.one_in(1'000)) {
+    now_ += static_cast<core::Millis>(1 + random_.below(random_.one_in(2) ? 1'000 : 3'600'000));
+  }
+  // With no other shard there would be nobody who goes on.
+  if (stalls_ && shards_.size() > 1 && now_ >= stalled_until_ && random_.one_in(2'000)) {
+    stalled_ = any_shard();
+    stalled_until_ = now_ + 500;
+  }
+}
+
 void SimBroker::step() {
+  disturb();
   if (random_.one_in(3)) {
     step_shard(any_shard());
   } else if (!present_.empty()) {
@@ -263,6 +288,7 @@ bool SimBroker::is_quiet() {
 }
 
 void SimBroker::run_until_quiet() {
+  stalled_until_ = 0;
   for (int round = 0; round < 100'000; ++round) {
     bool did = false;
     // A peer may be released under way, so the list is walked from behind.
@@ -331,8 +357,8 @@ void SimBroker::drain_one_by_one() {
 void SimBroker::check_tables_are_empty() {
   // Who does not end its side is waited for no longer than the linger time; the duplicate windows
   // pass later.
-  rest(2'000);
-  rest(130'000);
+  rest(2 * options_.close_linger_ms);
+  rest(options_.dedup_time_ms + 10'000);
   if (!present_.empty()) fail("a connection was not released");
   for (const auto& shard : shards_) {
     const core::ShardTables tables = shard->tables();

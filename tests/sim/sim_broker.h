@@ -50,6 +50,12 @@ class SimBroker : private core::ShardObserver {
   SimBroker(uint64_t seed, core::ShardId shards);
   // Call once, when options_ are as they should be.
   void open_shards();
+  // From now on the clock jumps ahead now and then, by up to an hour; deadlines that end clients
+  // are longer than all of that. Requires: open_shards() is still to come.
+  void let_clock_jump();
+  // From now on one shard at a time stands still for 500 ms now and then, with all that its
+  // connections are about.
+  void let_shards_stall() { stalls_ = true; }
 
   // -- What a world is told.
   // The frame is part of a send that begins. What a peer was given may never reach it.
@@ -114,9 +120,17 @@ class SimBroker : private core::ShardObserver {
   void look_at_inbox(SimPeer& peer);
   void tell_receive_changes(core::Shard& shard);
   [[nodiscard]] bool is_quiet();
+  void disturb();
+  [[nodiscard]] bool is_stalled(core::ShardId shard) const {
+    return shard == stalled_ && now_ < stalled_until_;
+  }
 
   const proto::UpgradePolicy upgrade_;
   std::vector<uint32_t> mail_stall_;  // by shard: steps until it looks at its mail again
+  bool clock_jumps_ = false;
+  bool stalls_ = false;
+  core::ShardId stalled_ = 0;
+  core::Millis stalled_until_ = 0;
   bool is_over_ = false;
 };
 

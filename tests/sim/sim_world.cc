@@ -33,6 +33,8 @@ bool pattern_matches(const std::string& pattern, uint32_t index) {
 
 SimWorld::SimWorld(uint64_t seed, const SimScale& scale)
     : SimBroker(seed, scale.shards), scale_(scale) {
+  if (scale_.clock_jumps) let_clock_jump();
+  if (scale_.shards_stall) let_shards_stall();
   open_shards();
   canonical_.resize(scale_.destinations);
 }

@@ -18,6 +18,8 @@ struct SimScale {
   uint32_t subscribers = 500;  // arrivals over the run
   uint32_t subscribers_at_once = 60;
   uint32_t sends = 400;
+  bool clock_jumps = false;  // see SimBroker
+  bool shards_stall = false;
 };
 
 // SimWorld is a broker of topics: publishers, and subscribers that come and go.
