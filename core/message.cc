@@ -1,5 +1,6 @@
 #include "core/message.h"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 #include <string>
@@ -153,6 +154,12 @@ void Message::set_number(uint64_t sequence, std::string_view made_id) {
 
 std::string_view Message::message_id() const {
   return client_id_size_ > 0 ? client_message_id() : std::string_view(made_id_, made_id_size_);
+}
+
+// The id that the owner made is the epoch, a hyphen and the sequence.
+std::string_view Message::epoch() const {
+  const std::string_view id(made_id_, made_id_size_);
+  return id.substr(0, std::min(id.rfind('-'), id.size()));
 }
 
 std::span<const uint8_t> Message::body() const {

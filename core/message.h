@@ -22,7 +22,10 @@ struct MessageOrigin {
   friend bool operator==(const MessageOrigin&, const MessageOrigin&) = default;
 };
 
-// What a queue goes by, as the sender asked for it.
+// What a SEND does to its topic's last value, besides being published.
+enum class Retain : uint8_t { kNo, kSet, kRemove };
+
+// What the owner goes by, as the sender asked for it: of queues, but for `retain`.
 struct MessageProperties {
   Millis expires_at = kNever;  // dropped, or dead-lettered, once that has passed
   Millis due_at = 0;           // handed to nobody before
@@ -30,6 +33,8 @@ struct MessageProperties {
   bool has_group = false;      // Message::group() is not empty
   bool is_for_queue = false;   // the destination is a queue
   bool is_temporary = false;   // the destination is of one connection, and dropped with it
+
+  Retain retain = Retain::kNo;  // of topics
 };
 
 // Message is published content: destination, headers and body of one SEND, in one allocation. Its
@@ -89,6 +94,8 @@ class Message {
   }
   // The client's id, or the one that the owner made.
   [[nodiscard]] std::string_view message_id() const;
+  // The incarnation of the destination in which sequence() counts. Empty before set_number().
+  [[nodiscard]] std::string_view epoch() const;
   [[nodiscard]] std::string_view client_message_id() const {
     return {text() + destination_size_, client_id_size_};
   }

@@ -38,6 +38,11 @@ struct ShardMetrics {
   uint64_t mailbox_overflows = 0;       // envelopes that had to wait outside of a full mailbox
   uint64_t publishers_held_back = 0;    // times that a publisher was not read from for a while
   uint64_t errors_sent = 0;
+
+  // Last values dropped at --max-retained, --max-retained-bytes and --retain-time, and messages of
+  // histories dropped at --max-history-bytes; and of either at --max-destinations.
+  uint64_t retained_evicted = 0;
+  uint64_t history_evicted = 0;
 };
 
 // How full a shard's tables are now. All zero but `destinations` once the last client left.
@@ -56,6 +61,11 @@ struct ShardTables {
   uint64_t queued = 0;             // messages that wait in queues, delayed ones too
   uint64_t unsettled = 0;          // messages that consumers of queues have
   uint64_t queue_bytes = 0;        // messages in queues, unsettled ones too
+
+  uint64_t retained = 0;  // owner side: last values, which stay
+  uint64_t retained_bytes = 0;
+  uint64_t history = 0;  // owner side: messages of histories, which stay
+  uint64_t history_bytes = 0;
 };
 
 }  // namespace stampede::core

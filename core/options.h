@@ -17,6 +17,15 @@ enum class QueueFullPolicy : uint8_t {
   kDeadLetter,  // the oldest that no client has goes to the dead letters
 };
 
+// What the owner keeps of the destinations that a pattern matches, so that a subscriber can begin
+// in the past: the newest messages, within each of the bounds.
+struct HistoryRule {
+  std::string pattern;      // as in a SUBSCRIBE; may be a name
+  size_t messages = 1;      // of one destination
+  size_t bytes = SIZE_MAX;  // memory of one destination's messages, headers included
+  Millis time_ms = kNever;  // since it was published
+};
+
 // Options holds every tunable and limit of the broker's behaviour, each with its default; the flag
 // of the same name sets it (frame_bytes_max is --max-frame-size; tools/stampede/flags.cc has the
 // table).
@@ -103,6 +112,17 @@ struct Options {
   QueueFullPolicy queue_full_policy = QueueFullPolicy::kRefuse;  // loses nothing
   // A message that failed so often kills its consumers or is nobody's: it becomes a dead letter.
   uint32_t queue_deliveries_max = 20;
+
+  // -- Last values (`retain:set`) and history. The bounds are of one owner shard; those who were
+  // not set, or published to, for longest go first.
+  size_t retained_max = 100'000;
+  size_t retained_bytes_max = 64 * 1024 * 1024;
+  Millis retain_time_ms = 0;  // a last value is forgotten after it; 0: never
+  std::vector<HistoryRule> history =
+      {};  // the first whose pattern matches counts; none: no history
+  size_t history_bytes_max = 256 * 1024 * 1024;
+  // Per home shard: what was encoded for who resumes is kept a moment for others who resume.
+  size_t replay_bytes_max = 64 * 1024 * 1024;
 
   // -- Duplicates.
   size_t dedup_window = 65536;  // client-made ids remembered per destination

@@ -7,21 +7,25 @@
 
 #include <tsl/robin_map.h>
 
-#include "core/dedup_window.h"
+#include "core/destination.h"
 #include "core/intrusive_list.h"
+#include "core/keeper.h"
 #include "core/message.h"
 #include "core/metrics.h"
 #include "core/options.h"
 #include "core/pattern_trie.h"
+#include "core/recall.h"
 #include "core/shard_types.h"
 
 namespace stampede::core {
 
 // Owner is a shard's part as owner of the destinations that hash to it: it orders and numbers what
-// is published to them, drops what it knows already, and knows which shards have interest. What it
-// decides is "ordered, numbered, handed on"; to whom and how is the shard's business.
+// is published to them, drops what it knows already, keeps what is to be kept, and knows which
+// shards have interest. What it decides is "ordered, numbered, handed on"; to whom and how is the
+// shard's business.
 //
-// Owns:      the destinations, with their duplicate windows. Thread: owner shard.
+// Owns:      the destinations, with their duplicate windows and what is kept of them. Thread: owner
+//            shard.
 // Invariant: a destination's sequence grows by one a message; two messages never get the same
 //            message-id, even if a destination was forgotten in between.
 class Owner {
@@ -46,24 +50,20 @@ class Owner {
 
   // Forgets at once a destination that nobody will publish to any more, unless it has interest.
   void forget(std::string_view name);
-  // Forgets destinations without interest whose window has passed. Call about once a second.
+  // Answers the recall. Requires: of a name, that somebody has interest in it.
+  void recall(Recall& recall, Millis now);
+  // The last value of the name, or those of the names that the pattern matches; null if there is
+  // none.
+  [[nodiscard]] std::unique_ptr<Recall> last_values(std::string_view name, bool is_pattern,
+                                                    Millis now);
+
+  // Forgets destinations without interest that keep nothing, and whose window has passed. Call
+  // about once a second.
   void expire(Millis now);
 
   void count_tables(ShardTables& tables) const;
 
  private:
-  struct Destination {
-    std::string name;
-    std::string id_prefix;  // of message-ids, with the trailing '-'
-    uint64_t hash = 0;
-    uint64_t sequence = 0;
-    uint64_t interest = 0;          // shards with a subscriber of exactly this name
-    uint64_t pattern_interest = 0;  // valid for pattern_generation
-    uint64_t pattern_generation = 0;
-    std::unique_ptr<DedupWindow> window;  // made by the first id that a client gives
-    Millis last_used = 0;
-    ListLink<Destination> idle;  // in the list while there is no interest
-  };
   struct HashText {
     using is_transparent = void;
     uint64_t seed;
@@ -74,7 +74,13 @@ class Owner {
 
   Destination& find_or_make(std::string_view name, uint64_t hash, Millis now);
   void forget_idle(Destination& destination);
-  // Keeps the list of idle destinations in the order of their last use.
+  void keep(Destination& destination, Message& message, Millis now);
+  // Destinations of which nothing is kept any more may be forgotten.
+  void settle_emptied(Millis now);
+  // Puts it at the end of the list that it belongs to, or takes it out; nothing happens while there
+  // is interest in it.
+  void enlist(Destination& destination);
+  void delist(Destination& destination);
   void touch(Destination& destination, Millis now);
   [[nodiscard]] bool is_known(Destination& destination, const Message& message, Millis now);
   [[nodiscard]] uint64_t interest_of(Destination& destination);
@@ -83,8 +89,11 @@ class Owner {
   const Options& options_;
   ShardMetrics& metrics_;
   std::string boot_text_;  // the beginning of every message-id made here
+  Keeper keeper_;
   Table table_;
-  IntrusiveList<Destination, &Destination::idle> idle_;
+  // Those without interest, in the order of their last use: of which nothing is kept, and the rest.
+  IntrusiveList<Destination, &Destination::by_use> idle_;
+  IntrusiveList<Destination, &Destination::by_use> unfollowed_;
   PatternTrie<uint64_t> patterns_;  // which shards subscribed the pattern
   uint64_t pattern_generation_ = 1;
   uint64_t incarnations_ = 0;

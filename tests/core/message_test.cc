@@ -263,6 +263,15 @@ TEST(Message, WritesTheSameWithAndWithoutEscapes) {
   }
 }
 
+TEST(Message, KnowsTheEpochInWhichItsSequenceCounts) {
+  Message* message = tests::make_message({.message_id = "mine"});
+  EXPECT_EQ(message->epoch(), "");
+  message->set_number(17, "k3x9-0-17");
+  EXPECT_EQ(message->epoch(), "k3x9-0");
+  EXPECT_EQ(message->sequence(), 17u);
+  message->drop_reference();
+}
+
 TEST(MessageEncoder, MakesTheTextsOncePerVersion) {
   const Owned message(Headers{{"k", "\r"}});
   const Owned other(Headers{{"k", "v"}});
