@@ -61,7 +61,7 @@ void ChunkPool::give_back(Chunk* chunk) {
 }
 
 FanOutLog::~FanOutLog() {
-  DCHECK(caught_up_.empty());
+  DCHECK(caught_up_.empty() && holds_ == 0);
   while (front_ != nullptr) {
     DCHECK(front_->standing.empty());
     Chunk* next = front_->next;
@@ -151,13 +151,57 @@ void FanOutLog::detach(Cursor& cursor) {
   --cursors_;
 }
 
+Cursor* FanOutLog::front_standing() const {
+  for (const Chunk* chunk = front_; chunk != nullptr; chunk = chunk->next) {
+    if (!chunk->standing.empty()) return chunk->standing.front();
+  }
+  return nullptr;
+}
+
+LogPlace FanOutLog::hold_end() {
+  if (back_ == nullptr) push_chunk(pool_->take(size_class_, 0));
+  if (marks_ == nullptr) marks_ = std::make_unique<FrameMarks>(end_);
+  ++back_->holds;
+  ++holds_;
+  return {back_, back_->size};
+}
+
+void FanOutLog::release(LogPlace place) {
+  --place.chunk->holds;
+  if (--holds_ == 0 && !marks_always_) marks_.reset();
+  collect();
+}
+
+std::optional<LogPlace> FanOutLog::find(uint64_t sequence) const {
+  if (marks_ == nullptr) return std::nullopt;
+  const std::optional<uint64_t> begin = marks_->begin_of_sequence(sequence);
+  if (!begin) return std::nullopt;
+  Chunk* chunk = front_;
+  while (chunk->base + chunk->size <= *begin) chunk = chunk->next;
+  return LogPlace{chunk, static_cast<uint32_t>(*begin - chunk->base)};
+}
+
+bool FanOutLog::attach_at(Cursor& cursor, LogPlace place) {
+  cursor.log = this;
+  ++cursors_;
+  if (place.offset == place.chunk->size && place.chunk->next != nullptr) {
+    place = {place.chunk->next, 0};
+  }
+  if (place.offset == place.chunk->size && place.chunk->next == nullptr) {
+    caught_up_.push_back(cursor);
+    return false;
+  }
+  stand(cursor, *place.chunk, place.offset);
+  return true;
+}
+
 uint64_t FanOutLog::end_of_credit(const Cursor& cursor, const AckWindow& acks) const {
   uint64_t position = cursor.chunk->base + cursor.offset;
   AckWindow::Room room = acks.room();
-  for (uint64_t number = marks_->number_behind(position);
-       number < marks_->next_number() && room.takes_one(); ++number) {
-    room.take(marks_->at(number).end - position);
-    position = marks_->at(number).end;
+  for (size_t index = marks_->index_behind(position); index < marks_->size() && room.takes_one();
+       ++index) {
+    room.take(marks_->at(index).end - position);
+    position = marks_->at(index).end;
   }
   return position;
 }
@@ -200,9 +244,9 @@ size_t FanOutLog::begin_flight(Cursor& cursor, std::span<SendSpan> spans, size_t
 }
 
 void FanOutLog::add_to_window(AckWindow& acks, uint64_t from, uint64_t to) const {
-  for (uint64_t number = marks_->number_behind(from); from < to; ++number) {
-    const FrameMarks::Mark& mark = marks_->at(number);
-    acks.add(number, mark.id_hash, mark.end - from);
+  for (size_t index = marks_->index_behind(from); from < to; ++index) {
+    const FrameMarks::Mark& mark = marks_->at(index);
+    acks.add(mark.number, mark.id_hash, mark.end - from);
     from = mark.end;
   }
 }
@@ -228,7 +272,7 @@ bool FanOutLog::end_flight(Cursor& cursor) {
 }
 
 void FanOutLog::collect() {
-  while (front_ != nullptr && front_->standing.empty()) {
+  while (front_ != nullptr && front_->standing.empty() && front_->holds == 0) {
     Chunk* next = front_->next;
     if (next == nullptr) {
       back_ = nullptr;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "core/ack_window.h"
@@ -40,6 +41,13 @@ struct Cursor {
   [[nodiscard]] bool is_in_flight() const { return flight_chunk != nullptr; }
 };
 
+// LogPlace is a frame border in a log that somebody holds, so that cursors can be put there later:
+// what is behind it stays.
+struct LogPlace {
+  Chunk* chunk = nullptr;
+  uint32_t offset = 0;
+};
+
 using StandingCursors = IntrusiveList<Cursor, &Cursor::standing>;
 using PendingCursors = IntrusiveList<Cursor, &Cursor::pending>;
 
@@ -54,6 +62,7 @@ struct Chunk {
   uint32_t size = 0;
   uint32_t capacity = 0;
   uint32_t standing_count = 0;  // how long `standing` is
+  uint32_t holds = 0;           // LogPlaces in it
   uint8_t size_class = 0;
   bool continues = false;  // its last frame ends in the next chunk, so no send may end here
 };
@@ -93,16 +102,19 @@ class ChunkPool {
 // group and sent from by all its cursors. Appending costs the same however many cursors lag.
 //
 // Owns:      its chunks. Thread: home shard.
-// Lifetime:  destroyed once no cursor is attached; octets of a chunk do not move while a cursor
-//            stands in it or before it.
-// Invariant: the front chunk has a cursor standing in it; with all cursors caught up there is no
-// chunk.
-//            A cursor stands on a frame border, and so does every flight's end.
+// Lifetime:  destroyed once no cursor is attached and no place held; octets of a chunk do not move
+//            while a cursor stands, or a place is, in it or before it.
+// Invariant: the front chunk has a cursor standing or a place in it; with all cursors caught up and
+//            no place held there is no chunk. A cursor stands on a frame border, and so does every
+//            flight's end.
 class FanOutLog {
  public:
-  // `marks_frames`: its subscribers acknowledge, so each frame is marked (mark_frame).
+  // `marks_frames`: each frame is marked (mark_frame), always. Its subscribers acknowledge, or may
+  // begin at a sequence.
   explicit FanOutLog(ChunkPool& pool, bool marks_frames = false)
-      : pool_(&pool), marks_(marks_frames ? std::make_unique<FrameMarks>() : nullptr) {}
+      : pool_(&pool),
+        marks_(marks_frames ? std::make_unique<FrameMarks>() : nullptr),
+        marks_always_(marks_frames) {}
   ~FanOutLog();
   FanOutLog(const FanOutLog&) = delete;
   FanOutLog& operator=(const FanOutLog&) = delete;
@@ -110,16 +122,21 @@ class FanOutLog {
   // -- Appending.
   // Where the next `bytes` octets go, contiguous; valid until commit(). The caller then moves the
   // cursors that were caught up with wake_front(), writes the octets, and commits them. Requires:
-  // some cursor is attached.
+  // is_followed().
   [[nodiscard]] uint8_t* reserve(size_t bytes);
   void commit(size_t bytes);
   // Lets the frame that was just committed end with the message's body and NUL, by reference. Takes
   // no reference of the caller's.
   void append_body(Message& message);
-  // The frame that was appended is whole. Requires: marks_frames.
-  void mark_frame(uint64_t id_hash) { marks_->add(end_, id_hash); }
-  // The number of the next frame. Requires: marks_frames.
+  // True if frames are marked now.
+  [[nodiscard]] bool has_marks() const { return marks_ != nullptr; }
+  // The frame that was appended is whole. Requires: has_marks().
+  void mark_frame(uint64_t id_hash, uint64_t sequence) { marks_->add(end_, id_hash, sequence); }
+  // The number of the next frame. Requires: has_marks().
   [[nodiscard]] uint64_t next_frame_number() const { return marks_->next_number(); }
+  void raise_frame_numbers(uint64_t number) { marks_->raise_next_number(number); }
+  // Of the newest frame; 0: not known. Requires: has_marks().
+  [[nodiscard]] uint64_t last_sequence() const { return marks_->last_sequence(); }
   // One cursor that is caught up, now standing where the reserved octets begin; null when there are
   // no more.
   Cursor* wake_front();
@@ -140,6 +157,23 @@ class FanOutLog {
   template <typename Sink>
   void copy_unsent(const Cursor& cursor, Sink&& sink) const;
 
+  // -- Places. Each is held until it is released.
+  // The end as it is now. Frames behind it are marked.
+  [[nodiscard]] LogPlace hold_end();
+  void release(LogPlace place);
+  // Where the first frame with that sequence or a later one begins, if one was marked. Not held:
+  // good until something is appended or a cursor moves. O(chunks).
+  [[nodiscard]] std::optional<LogPlace> find(uint64_t sequence) const;
+  // Attaches the cursor so that it stands there; true if it is behind, false if caught up.
+  bool attach_at(Cursor& cursor, LogPlace place);
+  // A cursor that is caught up; null if there is none.
+  [[nodiscard]] Cursor* caught_up_front() const { return caught_up_.front(); }
+  template <typename Sink>
+  void copy_from(LogPlace place, Sink&& sink) const;
+  [[nodiscard]] size_t bytes_behind(LogPlace place) const {
+    return end_ - (place.chunk->base + place.offset);
+  }
+
   // -- Measures, in octets.
   [[nodiscard]] size_t bytes() const { return front_ == nullptr ? 0 : end_ - front_->base; }
   [[nodiscard]] size_t lag(const Cursor& cursor) const {
@@ -151,9 +185,12 @@ class FanOutLog {
   // Counts the chunks begun; who polices lag looks when it changed.
   [[nodiscard]] uint32_t chunks_begun() const { return chunks_begun_; }
   // The cursors that lag most; null if there are none.
-  [[nodiscard]] Cursor* front_standing() const {
-    return front_ == nullptr ? nullptr : front_->standing.front();
-  }
+  [[nodiscard]] Cursor* front_standing() const;
+  [[nodiscard]] bool has_cursors() const { return cursors_ > 0; }
+  // False: what is appended would be for nobody.
+  [[nodiscard]] bool is_followed() const { return cursors_ + holds_ > 0; }
+  // Position behind the last octet.
+  [[nodiscard]] uint64_t end() const { return end_; }
 
  private:
   void push_chunk(Chunk* chunk);
@@ -172,15 +209,26 @@ class FanOutLog {
   StandingCursors caught_up_;
   uint64_t end_ = 0;  // position behind the last octet
   uint32_t cursors_ = 0;
+  uint32_t holds_ = 0;
   uint32_t chunks_begun_ = 0;
   uint8_t size_class_ = 0;
+  const bool marks_always_;
 };
 
 template <typename Sink>
 void FanOutLog::copy_unsent(const Cursor& cursor, Sink&& sink) const {
   if (cursor.is_caught_up()) return;
-  const Chunk* chunk = cursor.is_in_flight() ? cursor.flight_chunk : cursor.chunk;
-  uint32_t offset = cursor.is_in_flight() ? cursor.flight_offset : cursor.offset;
+  if (cursor.is_in_flight()) {
+    copy_from({cursor.flight_chunk, cursor.flight_offset}, sink);
+  } else {
+    copy_from({cursor.chunk, cursor.offset}, sink);
+  }
+}
+
+template <typename Sink>
+void FanOutLog::copy_from(LogPlace place, Sink&& sink) const {
+  const Chunk* chunk = place.chunk;
+  uint32_t offset = place.offset;
   for (; chunk != nullptr; chunk = chunk->next, offset = 0) {
     if (chunk->size > offset) sink(chunk->octets + offset, size_t{chunk->size} - offset);
   }

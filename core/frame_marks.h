@@ -4,44 +4,71 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <iterator>
+#include <optional>
 
 namespace stampede::core {
 
-// FrameMarks says where the frames of a fan-out log end, for groups whose subscribers acknowledge:
-// credit stops a cursor at a frame, and an acknowledgement names one.
+// FrameMarks says where the frames of a fan-out log end, for groups whose subscribers acknowledge
+// (credit stops a cursor at a frame, and an acknowledgement names one), and for those to which
+// somebody may come who begins at a sequence.
 //
 // Owns:      a mark for each frame in the log. Thread: home shard.
-// Invariant: frames are numbered from 1 in the order in which they were appended, without a gap, as
-//            long as the log lives.
+// Invariant: numbers grow in the order in which frames are appended.
 class FrameMarks {
  public:
   struct Mark {
-    uint64_t end;      // position in the log
-    uint64_t id_hash;  // of the message-id
+    uint64_t end;       // position in the log
+    uint64_t number;    // by which it is acknowledged
+    uint64_t id_hash;   // of the message-id
+    uint64_t sequence;  // of the message
   };
 
-  void add(uint64_t end, uint64_t id_hash) { marks_.push_back({end, id_hash}); }
-  [[nodiscard]] uint64_t next_number() const { return first_number_ + marks_.size(); }
-  // Forgets frames that end at the position or before.
+  // The first frame begins at the position.
+  explicit FrameMarks(uint64_t begin = 0) : begin_(begin) {}
+
+  void add(uint64_t end, uint64_t id_hash, uint64_t sequence) {
+    marks_.push_back({end, next_number_++, id_hash, sequence});
+  }
+  [[nodiscard]] uint64_t next_number() const { return next_number_; }
+  // Numbers from here on are at least that.
+  void raise_next_number(uint64_t number) { next_number_ = std::max(next_number_, number); }
+  // Forgets frames that begin before the position.
   void trim(uint64_t position) {
-    while (!marks_.empty() && marks_.front().end <= position) {
+    while (!marks_.empty() && begin_ < position) {
+      begin_ = marks_.front().end;
       marks_.pop_front();
-      ++first_number_;
     }
   }
-  // The number of the first frame that ends behind the position.
-  [[nodiscard]] uint64_t number_behind(uint64_t position) const {
+
+  // -- By index: 0 is the oldest.
+  [[nodiscard]] size_t size() const { return marks_.size(); }
+  [[nodiscard]] const Mark& at(size_t index) const { return marks_[index]; }
+  // Of the first frame that ends behind the position.
+  [[nodiscard]] size_t index_behind(uint64_t position) const {
     const auto found =
         std::upper_bound(marks_.begin(), marks_.end(), position,
                          [](uint64_t wanted, const Mark& mark) { return wanted < mark.end; });
-    return first_number_ + static_cast<uint64_t>(found - marks_.begin());
+    return static_cast<size_t>(found - marks_.begin());
   }
-  // Requires: a frame that is there.
-  [[nodiscard]] const Mark& at(uint64_t number) const { return marks_[number - first_number_]; }
+  // Where the first frame begins whose sequence is that or above. Requires: sequences grow, as in
+  // the log of one destination.
+  [[nodiscard]] std::optional<uint64_t> begin_of_sequence(uint64_t sequence) const {
+    const auto found =
+        std::lower_bound(marks_.begin(), marks_.end(), sequence,
+                         [](const Mark& mark, uint64_t wanted) { return mark.sequence < wanted; });
+    if (found == marks_.end()) return std::nullopt;
+    return found == marks_.begin() ? begin_ : std::prev(found)->end;
+  }
+  // Of the newest frame; 0: there is none.
+  [[nodiscard]] uint64_t last_sequence() const {
+    return marks_.empty() ? 0 : marks_.back().sequence;
+  }
 
  private:
   std::deque<Mark> marks_;
-  uint64_t first_number_ = 1;
+  uint64_t begin_;  // of the first one
+  uint64_t next_number_ = 1;
 };
 
 }  // namespace stampede::core

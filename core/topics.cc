@@ -348,7 +348,9 @@ void Topics::append(Group& group, Message& message, size_t index) {
   if (!is_referenced) std::memcpy(at, body.data(), body.size());
   log.commit(copied_bytes);
   if (is_referenced) log.append_body(message);
-  if (group.is_acked) log.mark_frame(hash_message_id(message.message_id(), options_.boot_id));
+  if (group.is_acked) {
+    log.mark_frame(hash_message_id(message.message_id(), options_.boot_id), message.sequence());
+  }
 
   ++metrics_.messages_appended;
   note_lag(group);

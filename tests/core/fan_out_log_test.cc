@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <deque>
+#include <optional>
 #include <random>
 #include <span>
 #include <string>
@@ -302,7 +303,8 @@ TEST(ChunkPool, GivesNoMoreMemoryToKeepThanItMay) {
   pool.give_back(chunks[(4 << 20) / 65536 - 1]);
 }
 
-// -- Against a plain model: one string of all octets ever appended, and an offset for each cursor.
+// -- Against a plain model: one string of all octets ever appended, and an offset for each cursor
+// and place.
 
 struct ModelCursor {
   Cursor cursor;
@@ -311,6 +313,11 @@ struct ModelCursor {
   size_t position = 0;  // in the wire, of what it was given and has completed
   size_t flight_end = 0;
   std::vector<SendSpan> flight;
+};
+
+struct ModelPlace {
+  LogPlace place;
+  size_t position;
 };
 
 class FanOutModel {
@@ -326,6 +333,7 @@ class FanOutModel {
       if (!model.flight.empty()) end(model);
       if (model.is_attached) detach(model);
     }
+    for (const ModelPlace& one : places_) log_.release(one.place);
     EXPECT_EQ(pool_.bytes_in_use(), 0u);
   }
 
@@ -334,14 +342,21 @@ class FanOutModel {
 
   void step() {
     ModelCursor& model = cursors_[below(cursors_.size())];
-    switch (below(8)) {
+    switch (below(9)) {
       case 0:
       case 1:
         append();
         break;
+      case 8:
+        change_places();
+        break;
       case 2:
         if (!model.is_attached) {
-          attach(model);
+          if (places_.empty() || below(2) == 0) {
+            attach(model);
+          } else {
+            attach_at(model);
+          }
         } else if (below(6) == 0 && model.flight.empty()) {
           detach(model);
         }
@@ -359,7 +374,8 @@ class FanOutModel {
   void append() {
     const bool anybody = std::any_of(cursors_.begin(), cursors_.end(),
                                      [](const ModelCursor& m) { return m.is_attached; });
-    if (!anybody) return;
+    EXPECT_EQ(log_.is_followed(), anybody || !places_.empty());
+    if (!log_.is_followed()) return;
     const size_t sizes[] = {1 + below(40), 1 + below(600), 1 + below(5000), 1 + below(70'000)};
     std::string frame(sizes[below(20) < 17 ? below(2) : 2 + below(2)], ' ');
     for (char& octet : frame) octet = static_cast<char>(random_());
@@ -382,6 +398,38 @@ class FanOutModel {
       wire_ += '\0';
     }
     borders_.push_back(wire_.size());
+    // The sequence is the frame's index.
+    if (log_.has_marks()) log_.mark_frame(0, borders_.size() - 1);
+  }
+
+  void change_places() {
+    if (places_.size() < 3 && below(2) == 0) {
+      places_.push_back({log_.hold_end(), wire_.size()});
+    } else if (!places_.empty()) {
+      const auto one = places_.begin() + static_cast<ptrdiff_t>(below(places_.size()));
+      log_.release(one->place);
+      places_.erase(one);
+    }
+  }
+
+  // At a place that is held, or at a frame behind the oldest of them.
+  void attach_at(ModelCursor& model) {
+    const ModelPlace& held = places_[below(places_.size())];
+    LogPlace place = held.place;
+    model.position = held.position;
+    const size_t frame = below(borders_.size() + 1);
+    const size_t begin = frame == 0 ? 0 : borders_[frame - 1];
+    if (begin >= places_.front().position && below(2) == 0) {
+      const auto found = log_.find(frame);
+      EXPECT_EQ(found.has_value(), begin < wire_.size());
+      if (found) {
+        place = *found;
+        model.position = begin;
+      }
+    }
+    model.is_attached = true;
+    model.is_caught_up = model.position == wire_.size();
+    EXPECT_EQ(log_.attach_at(model.cursor, place), !model.is_caught_up);
   }
 
   void attach(ModelCursor& model) {
@@ -435,8 +483,13 @@ class FanOutModel {
       const size_t from = model.flight.empty() ? wire_.size() - lag : model.flight_end;
       EXPECT_TRUE(wire_.compare(from, std::string::npos, unsent) == 0);
     }
-    EXPECT_EQ(lag_max == 0, pool_.bytes_in_use() == 0);
-    EXPECT_EQ(lag_max == 0, log_.bytes() == 0);
+    for (const ModelPlace& one : places_) {
+      EXPECT_EQ(log_.bytes_behind(one.place), wire_.size() - one.position);
+    }
+    if (places_.empty()) {
+      EXPECT_EQ(lag_max == 0, pool_.bytes_in_use() == 0);
+      EXPECT_EQ(lag_max == 0, log_.bytes() == 0);
+    }
     EXPECT_EQ(lag_max == 0, log_.front_standing() == nullptr);
     EXPECT_GE(log_.bytes(), lag_max);
     if (Cursor* front = log_.front_standing()) {
@@ -451,6 +504,7 @@ class FanOutModel {
   std::string wire_;
   std::vector<size_t> borders_;
   std::array<ModelCursor, 7> cursors_;
+  std::vector<ModelPlace> places_;  // in the order of the log
   std::vector<Message*> messages_;
 };
 
@@ -459,6 +513,129 @@ TEST(FanOutLog, BehavesAsOneStringWithOffsets) {
     SCOPED_TRACE(seed);
     FanOutModel(seed).run(400);
   }
+}
+
+// -- Places.
+
+// A log whose frames are marked: one octet each, the sequence in digits.
+class MarkedLog : public FanOutLogOf {
+ protected:
+  void append_marked(int from, int to) {
+    for (int n = from; n <= to; ++n) {
+      append(std::to_string(n % 10));
+      if (log_.has_marks()) log_.mark_frame(0, static_cast<uint64_t>(n));
+    }
+  }
+  std::string from(LogPlace place) const {
+    std::string octets;
+    log_.copy_from(place, [&](const uint8_t* data, size_t size) {
+      octets.append(reinterpret_cast<const char*>(data), size);
+    });
+    return octets;
+  }
+  std::string find(uint64_t sequence) const {
+    const std::optional<LogPlace> place = log_.find(sequence);
+    return place ? from(*place) : "none";
+  }
+};
+
+TEST_F(MarkedLog, KeepsWhatIsBehindAPlaceThatIsHeld) {
+  const LogPlace place = log_.hold_end();
+  append_marked(1, 3);
+  Cursor cursor;
+  EXPECT_TRUE(log_.attach_at(cursor, place));
+  EXPECT_EQ(begin(cursor), "123");
+  EXPECT_TRUE(log_.end_flight(cursor));
+  EXPECT_EQ(from(place), "123");
+  EXPECT_EQ(log_.bytes_behind(place), 3u);
+  log_.release(place);
+  EXPECT_EQ(pool_.bytes_in_use(), 0u);
+  log_.detach(cursor);
+}
+
+TEST_F(MarkedLog, IsCaughtUpAtAPlaceWithNothingBehindIt) {
+  const LogPlace place = log_.hold_end();
+  Cursor cursor;
+  EXPECT_FALSE(log_.attach_at(cursor, place));
+  EXPECT_EQ(log_.caught_up_front(), &cursor);
+  EXPECT_EQ(append("a").size(), 1u);
+  EXPECT_EQ(unsent(cursor), "a");
+  log_.detach(cursor);
+  log_.release(place);
+  EXPECT_EQ(pool_.bytes_in_use(), 0u);
+}
+
+TEST_F(MarkedLog, HoldsAPlaceAtTheEndOfAFullChunk) {
+  Cursor keeper;
+  log_.attach(keeper);
+  append(std::string(512, 'x'));
+  const LogPlace place = log_.hold_end();
+  append_marked(1, 2);
+  Cursor cursor;
+  EXPECT_TRUE(log_.attach_at(cursor, place));
+  EXPECT_EQ(begin(cursor), "12");
+  EXPECT_TRUE(log_.end_flight(cursor));
+  log_.release(place);
+  log_.detach(cursor);
+  log_.detach(keeper);
+  EXPECT_EQ(pool_.bytes_in_use(), 0u);
+}
+
+TEST_F(MarkedLog, FindsTheFrameOfASequence) {
+  const LogPlace place = log_.hold_end();
+  append_marked(3, 5);
+  EXPECT_EQ(find(4), "45");
+  EXPECT_EQ(find(1), "345");
+  EXPECT_EQ(find(5), "5");
+  EXPECT_EQ(find(6), "none");
+  EXPECT_EQ(log_.last_sequence(), 5u);
+  log_.release(place);
+  EXPECT_FALSE(log_.has_marks());
+}
+
+TEST_F(MarkedLog, FindsNothingBeforeAReferencedBodyWhoseHeadIsGone) {
+  Cursor cursor;
+  log_.attach(cursor);
+  append_marked(1, 1);
+  append("head");
+  log_.append_body(message("body"));
+  const LogPlace place = log_.hold_end();
+  append_marked(3, 3);
+  (void)begin(cursor);
+  EXPECT_TRUE(log_.end_flight(cursor));
+  EXPECT_EQ(find(1), "3");
+  EXPECT_EQ(find(3), "3");
+  log_.release(place);
+  log_.detach(cursor);
+}
+
+TEST_F(MarkedLog, LooksForLaggardsBehindAPlaceThatIsHeld) {
+  const LogPlace place = log_.hold_end();
+  append(std::string(512, 'x'));
+  Cursor cursor;
+  log_.attach(cursor);
+  append("a");
+  EXPECT_EQ(log_.front_standing(), &cursor);
+  log_.detach(cursor);
+  EXPECT_EQ(log_.front_standing(), nullptr);
+  log_.release(place);
+}
+
+TEST(FrameMarks, NumbersGrowAndAreRaised) {
+  FrameMarks marks(10);
+  marks.add(20, 0, 1);
+  marks.raise_next_number(7);
+  marks.raise_next_number(3);
+  marks.add(30, 0, 2);
+  EXPECT_EQ(marks.at(0).number, 1u);
+  EXPECT_EQ(marks.at(1).number, 7u);
+  EXPECT_EQ(marks.begin_of_sequence(1), 10u);
+  EXPECT_EQ(marks.begin_of_sequence(2), 20u);
+  EXPECT_EQ(marks.begin_of_sequence(3), std::nullopt);
+  EXPECT_EQ(marks.index_behind(20), 1u);
+  marks.trim(15);
+  EXPECT_EQ(marks.size(), 1u);
+  EXPECT_EQ(marks.begin_of_sequence(1), 20u);
 }
 
 }  // namespace
