@@ -20,6 +20,7 @@ void ReplyQueue::end_waiting() {
   std::unique_ptr<Waiting> ended = std::move(waiting_);
   if (ended->texts.capacity() + ended->replies.capacity() * sizeof(Reply) > kSpareBytesMax) return;
   ended->texts.clear();
+  ended->notes.clear();
   ended->replies.clear();
   spare_of_thread() = std::move(ended);
 }
@@ -60,6 +61,21 @@ void ReplyQueue::report(uint32_t ticket, uint64_t subscriptions) {
   if (reply == nullptr || !reply->subscriptions) return;
   --reply->reports_left;
   *reply->subscriptions += subscriptions;
+}
+
+void ReplyQueue::add_part(uint32_t ticket) {
+  if (Reply* const reply = find(ticket)) ++reply->parts_left;
+}
+
+void ReplyQueue::note(uint32_t ticket, std::string_view lines) {
+  if (find(ticket) != nullptr) waiting_->notes.push_back({ticket, std::string(lines)});
+}
+
+std::string_view ReplyQueue::find_note(uint32_t ticket) const {
+  for (const Note& one : waiting_->notes) {
+    if (one.ticket == ticket) return one.lines;
+  }
+  return {};
 }
 
 std::optional<std::string> ReplyQueue::cancel(uint32_t ticket) {

@@ -31,9 +31,14 @@ class ReplyQueue {
   // A part of the ticket's work is done. Unknown tickets are ignored: the session may have ended
   // meanwhile.
   void complete(uint32_t ticket);
+  // The ticket's work has one more part. Unknown tickets are ignored.
+  void add_part(uint32_t ticket);
+  // Has the ticket's reply say more: `lines` are header lines. Unknown tickets are ignored.
+  void note(uint32_t ticket, std::string_view lines);
   // The ticket's work failed: it will not be emitted. Gives its text; nothing for unknown tickets.
   std::optional<std::string> cancel(uint32_t ticket);
-  // Calls emit(receipt_id, subscriptions) for each reply at the front that is done, and removes it.
+  // Calls emit(receipt_id, subscriptions, lines) for each reply at the front that is done, and
+  // removes it.
   template <typename Emit>
   void release(Emit&& emit);
 
@@ -47,9 +52,14 @@ class ReplyQueue {
 
     [[nodiscard]] bool is_done() const { return parts_left == 0 && reports_left == 0; }
   };
+  struct Note {
+    uint32_t ticket;
+    std::string lines;
+  };
   struct Waiting {
     std::vector<Reply> replies;
-    std::string texts;  // one behind the other
+    std::string texts;        // one behind the other
+    std::vector<Note> notes;  // few have one
     uint32_t first_ticket = 0;
   };
 
@@ -57,6 +67,12 @@ class ReplyQueue {
   void end_waiting();
   // Null for unknown tickets.
   [[nodiscard]] Reply* find(uint32_t ticket);
+  // Of the reply with that index among those that wait.
+  [[nodiscard]] std::string_view note_of(uint32_t index) const {
+    return waiting_->notes.empty() ? std::string_view()
+                                   : find_note(kTicketMark | (waiting_->first_ticket + index));
+  }
+  [[nodiscard]] std::string_view find_note(uint32_t ticket) const;
 
   // Set in every ticket, so that none is 0; the bits below count, and may wrap.
   static constexpr uint32_t kTicketMark = uint32_t{1} << 31;
@@ -74,7 +90,7 @@ void ReplyQueue::release(Emit&& emit) {
     const Reply& reply = waiting_->replies[done];
     if (!reply.is_cancelled) {
       emit(std::string_view(waiting_->texts).substr(texts_done, reply.text_size),
-           reply.subscriptions);
+           reply.subscriptions, note_of(static_cast<uint32_t>(done)));
     }
     texts_done += reply.text_size;
   }
@@ -86,6 +102,7 @@ void ReplyQueue::release(Emit&& emit) {
   waiting_->replies.erase(waiting_->replies.begin(),
                           waiting_->replies.begin() + static_cast<ptrdiff_t>(done));
   waiting_->first_ticket += static_cast<uint32_t>(done);
+  std::erase_if(waiting_->notes, [this](const Note& one) { return find(one.ticket) == nullptr; });
 }
 
 }  // namespace stampede::core

@@ -88,9 +88,10 @@ void Session::report(Client& client, uint32_t ticket, uint64_t subscriptions) {
 
 void Session::release_replies(Client& client) {
   std::string& receipt = client.shard().frame_scratch;
-  replies_.release([&](std::string_view receipt_id, std::optional<uint64_t> subscriptions) {
+  replies_.release([&](std::string_view receipt_id, std::optional<uint64_t> subscriptions,
+                       std::string_view lines) {
     receipt.clear();
-    proto::append_receipt(receipt, receipt_id, version_, subscriptions);
+    proto::append_receipt(receipt, receipt_id, version_, subscriptions, lines);
     client.send_stomp(receipt);
   });
   client.settle_farewell();

@@ -59,6 +59,8 @@ class Session {
     return replies_.add(receipt, parts);
   }
   void complete_reply(Client& client, uint32_t ticket);
+  // Has its RECEIPT carry these header lines too, which need no escape.
+  void note_reply(uint32_t ticket, std::string_view lines) { replies_.note(ticket, lines); }
   [[nodiscard]] bool owes_replies() const { return !replies_.empty(); }
   [[nodiscard]] size_t replies_pending() const { return replies_.size(); }
   // The RECEIPT says how many subscriptions the SEND was for: see ReplyQueue.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstring>
 #include <utility>
 
@@ -27,21 +28,12 @@ bool is_utf8(std::string_view text) {
   return proto::is_valid_utf8({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
 }
 
-// The `ack` header line of one MESSAGE, or nothing.
-class AckLine {
- public:
-  void write(const AckId& id) {
-    constexpr std::string_view kName = "ack:";
-    char* const end = put_ack_id(text_.data() + kName.copy(text_.data(), kName.size()), id);
-    *end = '\n';
-    size_ = static_cast<size_t>(end + 1 - text_.data());
-  }
-  [[nodiscard]] std::string_view text() const { return {text_.data(), size_}; }
-
- private:
-  std::array<char, kAckIdBytesMax + 8> text_;
-  size_t size_ = 0;
-};
+void append_line(std::string& out, std::string_view name, uint64_t number) {
+  std::array<char, 20> digits;
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number);
+  out.append(name).push_back(':');
+  out.append(digits.data(), end.ptr).push_back('\n');
+}
 
 uint8_t* put(uint8_t* at, std::string_view text) {
   if (text.empty()) return at;
@@ -61,11 +53,17 @@ Group::Group(Topic& of_topic, const GroupKind& kind, std::unique_ptr<GroupFilter
       variant(kind.variant),
       has_id(kind.has_id),
       is_acked(kind.is_acked),
-      is_id_utf8(is_utf8(kind.id)),
-      ack_token(hash_text(kind.id, hash_text(of_topic.name, seed))) {}
+      has_own_lines((kind.is_acked && kind.variant.version == proto::StompVersion::k12) ||
+                    !kind.shows.is_none()),
+      is_id_utf8(is_utf8(kind.id) && is_utf8(kind.shows.seq_header)),
+      ack_token(hash_text(kind.id, hash_text(of_topic.name, seed))),
+      seq_header(kind.shows.seq_header),
+      shows_epoch_and_seq(kind.shows.epoch_and_seq),
+      shows_stream_offset(kind.shows.stream_offset) {}
 
 GroupKind Group::kind() const {
-  GroupKind kind = {.id = id, .has_id = has_id, .is_acked = is_acked, .variant = variant};
+  GroupKind kind = {
+      .id = id, .has_id = has_id, .is_acked = is_acked, .variant = variant, .shows = shows()};
   if (filter == nullptr) return kind;
   if (filter->selector != nullptr) kind.selector = filter->selector->text();
   kind.is_no_local = filter->is_no_local;
@@ -318,22 +316,42 @@ void Topics::append_selected(Group& group, const Topic& topic) {
   selected.erase(selected.begin(), next);
 }
 
+std::string_view Topics::own_lines(const Group& group, const FanOutLog& log,
+                                   const Message& message) {
+  std::string& lines = own_lines_;
+  lines.clear();
+  if (group.is_acked && group.variant.version == proto::StompVersion::k12) {
+    std::array<char, kAckIdBytesMax> id;
+    char* const end = put_ack_id(id.data(), {log.next_frame_number(), group.ack_token});
+    lines.append("ack:").append(id.data(), static_cast<size_t>(end - id.data())).push_back('\n');
+  }
+  if (group.shows_epoch_and_seq) {
+    lines.append("epoch:").append(message.epoch()).push_back('\n');
+    append_line(lines, "seq", message.sequence());
+  }
+  if (!group.seq_header.empty()) append_line(lines, group.seq_header, message.sequence());
+  if (group.shows_stream_offset) append_line(lines, "x-stream-offset", message.sequence());
+  return lines;
+}
+
 void Topics::append(Group& group, Message& message, size_t index) {
+  const uint32_t chunks_before = group.log.chunks_begun();
+  const size_t frame_bytes = write(group, group.log, message, index);
+  note_lag(group);
+  if (group.log.chunks_begun() != chunks_before) police(group, frame_bytes);
+}
+
+size_t Topics::write(const Group& group, FanOutLog& log, Message& message, size_t index) {
   const std::string_view headers =
       encoder_.headers(index, group.variant.version, metrics_.headers_unexpressible);
   const std::span<const uint8_t> body = message.body_and_nul();
-  AckLine ack_line;
-  if (group.is_acked && group.variant.version == proto::StompVersion::k12) {
-    ack_line.write({group.log.next_frame_number(), group.ack_token});
-  }
-  const size_t frame_bytes =
-      group.prefix.size() + ack_line.text().size() + headers.size() + body.size();
+  const std::string_view lines =
+      group.has_own_lines ? own_lines(group, log, message) : std::string_view();
+  const size_t frame_bytes = group.prefix.size() + lines.size() + headers.size() + body.size();
   const bool is_websocket = group.variant.framing != WireVariant::Framing::kTcp;
   const bool is_referenced = body.size() > kReferencedBodyBytesMin;
   const size_t copied_bytes = (is_websocket ? proto::ws_header_bytes(frame_bytes) : 0) +
                               (is_referenced ? frame_bytes - body.size() : frame_bytes);
-  FanOutLog& log = group.log;
-  const uint32_t chunks_before = log.chunks_begun();
 
   uint8_t* at = log.reserve(copied_bytes);
   while (Cursor* cursor = log.wake_front()) ready_.mark_behind(*cursor);
@@ -344,19 +362,17 @@ void Topics::append(Group& group, Message& message, size_t index) {
     at += proto::write_ws_header(at, is_text ? proto::WsOpcode::kText : proto::WsOpcode::kBinary,
                                  frame_bytes);
   }
-  at = put(put(put(at, group.prefix), ack_line.text()), headers);
+  at = put(put(put(at, group.prefix), lines), headers);
   if (!is_referenced) std::memcpy(at, body.data(), body.size());
   log.commit(copied_bytes);
   if (is_referenced) log.append_body(message);
-  if (group.is_acked) {
-    log.mark_frame(hash_message_id(message.message_id(), options_.boot_id), message.sequence());
+  if (log.has_marks()) {
+    const uint64_t id_hash =
+        group.is_acked ? hash_message_id(message.message_id(), options_.boot_id) : 0;
+    log.mark_frame(id_hash, message.sequence());
   }
-
   ++metrics_.messages_appended;
-  note_lag(group);
-  if (log.chunks_begun() != chunks_before) {
-    police(group, copied_bytes + (is_referenced ? body.size() : 0));
-  }
+  return copied_bytes + (is_referenced ? body.size() : 0);
 }
 
 void Topics::note_lag(Group& group) {

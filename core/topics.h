@@ -29,6 +29,18 @@ namespace stampede::core {
 struct Group;
 struct Topic;
 
+// What MESSAGEs say of their place in what was published to their destination.
+struct ShownPosition {
+  std::string_view seq_header = {};  // the name of a header with the sequence; empty: none
+  bool epoch_and_seq = false;        // `epoch` and `seq`
+  bool stream_offset = false;        // `x-stream-offset`, the sequence
+  friend bool operator==(const ShownPosition&, const ShownPosition&) = default;
+
+  [[nodiscard]] bool is_none() const {
+    return seq_header.empty() && !epoch_and_seq && !stream_offset;
+  }
+};
+
 // What of a SUBSCRIBE shows in its MESSAGEs, or decides which it gets. Subscribers of one topic
 // that are alike in all of it share a group.
 struct GroupKind {
@@ -36,6 +48,7 @@ struct GroupKind {
   bool has_id = true;
   bool is_acked = false;  // a client mode: MESSAGEs can be acknowledged
   WireVariant variant = {};
+  ShownPosition shows = {};        // seq_header is_plain_header_text()
   std::string_view selector = {};  // empty: all messages
   bool is_no_local = false;        // none that `subscriber` sent
   ClientRef subscriber = {};       // set with is_no_local only
@@ -74,9 +87,16 @@ struct Group {
   const WireVariant variant;
   const bool has_id;
   const bool is_acked;
-  const bool is_id_utf8;
+  const bool has_own_lines;  // `ack`, or a position
+  const bool is_id_utf8;     // and so are the names of headers that it adds
   const uint64_t ack_token;  // AckId::token of its subscriptions
+  const std::string seq_header;
+  const bool shows_epoch_and_seq;
+  const bool shows_stream_offset;
 
+  [[nodiscard]] ShownPosition shows() const {
+    return {seq_header, shows_epoch_and_seq, shows_stream_offset};
+  }
   [[nodiscard]] GroupKind kind() const;
 };
 
@@ -187,8 +207,13 @@ class Topics {
   size_t spread(Topic& topic, size_t groups_max);
   void append_all(Group& group, std::span<Message* const> messages);
   void append_selected(Group& group, const Topic& topic);
-  // Appends the message of that index in the encoder.
+  // Appends the message of that index in the encoder to the group's log.
   void append(Group& group, Message& message, size_t index);
+  // Writes its frame to the log, one of the group's; gives the frame's octets.
+  size_t write(const Group& group, FanOutLog& log, Message& message, size_t index);
+  // The header lines that the group has besides what all groups share. Valid until the next call.
+  [[nodiscard]] std::string_view own_lines(const Group& group, const FanOutLog& log,
+                                           const Message& message);
   void note_lag(Group& group);
   void police(Group& group, size_t newest_bytes);
 
@@ -210,6 +235,7 @@ class Topics {
   SelectorSubject& selector_subject_;
   ChunkPool pool_;
   MessageEncoder encoder_;
+  std::string own_lines_;
   tsl::robin_map<std::string_view, std::unique_ptr<Topic>, HashText, std::equal_to<>> exact_;
   PatternTrie<Topic> patterns_;
   tsl::robin_map<GroupKey, std::unique_ptr<Group>, HashGroupKey> groups_;

@@ -88,11 +88,12 @@ void append_connected(std::string& out, const ConnectedFrame& frame) {
 }
 
 void append_receipt(std::string& out, std::string_view receipt_id, StompVersion version,
-                    std::optional<uint64_t> subscriptions) {
+                    std::optional<uint64_t> subscriptions, std::string_view lines) {
   out.append("RECEIPT\n");
   append_echoed_header(out, "receipt-id", receipt_id, version);
   if (subscriptions)
     out.append("subscriptions:").append(std::to_string(*subscriptions)).push_back('\n');
+  out.append(lines);
   end_headers(out);
   end_frame(out);
 }

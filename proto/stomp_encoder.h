@@ -23,9 +23,11 @@ struct ConnectedFrame {
 
 // CONNECTED is never escaped. 1.0 sessions get `version:1.0` too, which is harmless.
 void append_connected(std::string& out, const ConnectedFrame& frame);
-// With `subscriptions` it says for how many a SEND was.
+// With `subscriptions` it says for how many a SEND was. `lines`: further header lines, each with
+// its end, that need no escape in any version.
 void append_receipt(std::string& out, std::string_view receipt_id, StompVersion version,
-                    std::optional<uint64_t> subscriptions = std::nullopt);
+                    std::optional<uint64_t> subscriptions = std::nullopt,
+                    std::string_view lines = {});
 
 struct ErrorFrame {
   std::string_view token;                    // the `message` header

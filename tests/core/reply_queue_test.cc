@@ -15,10 +15,12 @@ using Ids = std::vector<std::string>;
 
 Ids release(ReplyQueue& queue) {
   Ids ids;
-  queue.release([&](std::string_view id, std::optional<uint64_t> subscriptions) {
-    ids.emplace_back(id);
-    if (subscriptions) ids.back() += "=" + std::to_string(*subscriptions);
-  });
+  queue.release(
+      [&](std::string_view id, std::optional<uint64_t> subscriptions, std::string_view lines) {
+        ids.emplace_back(id);
+        if (subscriptions) ids.back() += "=" + std::to_string(*subscriptions);
+        ids.back() += lines;
+      });
   return ids;
 }
 
@@ -80,6 +82,23 @@ TEST(ReplyQueue, KeepsTheOrderOfTheFrames) {
   queue.complete(first);
   EXPECT_EQ(release(queue), (Ids{"1", "2", "3"}));
   EXPECT_EQ(queue.size(), 0u);
+}
+
+TEST(ReplyQueue, GivesWhatWasNotedWithItsReplyOnly) {
+  ReplyQueue queue;
+  const uint32_t first = queue.add("1");
+  const uint32_t second = queue.add("2");
+  const uint32_t third = queue.add("3");
+  queue.note(third, "|c");
+  queue.note(first, "|a");
+  queue.note(0, "|x");
+  queue.complete(first);
+  EXPECT_EQ(release(queue), Ids{"1|a"});
+  queue.complete(second);
+  queue.complete(third);
+  EXPECT_EQ(release(queue), (Ids{"2", "3|c"}));
+  queue.complete(queue.add("4"));
+  EXPECT_EQ(release(queue), Ids{"4"});
 }
 
 TEST(ReplyQueue, KeepsAnEmptyText) {

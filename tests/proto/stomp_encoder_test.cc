@@ -179,6 +179,12 @@ TEST(StompEncoder, ReceiptRepeatsTheIdEscaped) {
             "RECEIPT\nreceipt-id:\n\n\0"sv);
 }
 
+TEST(StompEncoder, ReceiptTakesFurtherLines) {
+  std::string out;
+  append_receipt(out, "r", StompVersion::k12, std::nullopt, "recovered:true\nseq:4\n");
+  EXPECT_EQ(out, "RECEIPT\nreceipt-id:r\nrecovered:true\nseq:4\n\n\0"sv);
+}
+
 TEST(StompEncoder, ReceiptRepeatsACarriageReturnAsItCame) {
   std::string out;
   append_receipt(out, "a\rb:\r", StompVersion::k10);
