@@ -302,7 +302,7 @@ void Client::end_subscription(std::unique_ptr<Subscription> subscription, bool k
     outflow_.keep_unsent(*subscription);
     if (outflow_.has_private()) on_private_grown();
   }
-  if (was_last) shard_.withdraw(topic, shard_.now());
+  if (was_last) shard_.interests.withdraw(topic, shard_.now());
   outflow_.drop(std::move(subscription), shard_.topics);
 }
 

@@ -38,6 +38,7 @@ ShardState::ShardState(ShardId id, ShardId shard_count, const Options& options,
       topics(id, options, metrics, ready, selector_subject),
       queue_routes(*this, options, metrics, timers, selector_subject),
       drain(*this, id, shard_count),
+      interests(*this, owner_),
       id_(id),
       shard_count_(shard_count),
       options_(options),
@@ -228,76 +229,6 @@ void ShardState::refuse(ClientRef ref, uint32_t ticket) {
   if (Client* client = find(ref)) client->fail_queue_full(ticket);
 }
 
-// -- Interest. An exact name has one owner; a pattern may match names of every owner.
-
-void ShardState::announce(Topic& topic, Client& client, uint32_t ticket, Millis now) {
-  if (topic.interest_token == 0) {
-    topic.interest_token = next_token_++;
-    const ShardId name_owner = owner_of_own(topic.name);
-    ShardId missing = 0;
-    for (ShardId owner = 0; owner < shard_count_; ++owner) {
-      if (!topic.is_pattern && owner != name_owner) continue;
-      if (owner != id_) {
-        ++missing;
-        post(owner,
-             {.kind = topic.is_pattern ? EnvelopeKind::kAddPattern : EnvelopeKind::kAddInterest,
-              .name = new std::string(topic.name),
-              .token = topic.interest_token});
-        continue;
-      }
-      topic.live_owners |= uint64_t{1} << id_;
-      if (topic.is_pattern) {
-        owner_.add_pattern(topic.name, id_);
-      } else {
-        owner_.add_interest(topic.name, id_, now);
-      }
-    }
-    if (missing > 0) {
-      announcements_.emplace(
-          topic.interest_token,
-          Announcement{.topic = &topic, .confirmations_missing = missing, .waiters = {}});
-    }
-  }
-  if (ticket == 0) return;
-  const auto pending = announcements_.find(topic.interest_token);
-  if (pending == announcements_.end()) {
-    client.session().complete_reply(client, ticket);
-  } else {
-    pending.value().waiters.push_back({client.ref(), ticket});
-  }
-}
-
-void ShardState::withdraw(Topic& topic, Millis now) {
-  const auto pending = announcements_.find(topic.interest_token);
-  if (pending != announcements_.end()) pending.value().topic = nullptr;
-  topic.interest_token = 0;
-  topic.live_owners = 0;
-  const ShardId name_owner = owner_of_own(topic.name);
-  for (ShardId owner = 0; owner < shard_count_; ++owner) {
-    if (!topic.is_pattern && owner != name_owner) continue;
-    if (owner != id_) {
-      post(owner,
-           {.kind = topic.is_pattern ? EnvelopeKind::kRemovePattern : EnvelopeKind::kRemoveInterest,
-            .name = new std::string(topic.name)});
-    } else if (topic.is_pattern) {
-      owner_.remove_pattern(topic.name, id_);
-    } else {
-      owner_.remove_interest(topic.name, id_, now);
-    }
-  }
-  if (is_temporary_route(topic.name)) owner_.forget(topic.name);
-}
-
-void ShardState::on_interest_live(uint64_t token, ShardId owner) {
-  const auto pending = announcements_.find(token);
-  CHECK(pending != announcements_.end());
-  if (Topic* topic = pending->second.topic) topic->live_owners |= uint64_t{1} << owner;
-  if (--pending.value().confirmations_missing > 0) return;
-  const std::vector<Waiter> waiters = std::move(pending.value().waiters);
-  announcements_.erase(pending);
-  for (const Waiter& waiter : waiters) complete(waiter.client, waiter.ticket);
-}
-
 // -- Mail.
 
 void ShardState::post(ShardId to, Envelope envelope) {
@@ -354,21 +285,11 @@ void ShardState::on_envelope(Envelope& envelope, Millis now) {
       refuse(envelope.client, envelope.ticket);
       break;
     case EnvelopeKind::kAddInterest:
-      owner_.add_interest(*name, from, now);
-      post(from, {.kind = EnvelopeKind::kInterestLive, .token = envelope.token});
-      break;
     case EnvelopeKind::kRemoveInterest:
-      owner_.remove_interest(*name, from, now);
-      break;
     case EnvelopeKind::kAddPattern:
-      owner_.add_pattern(*name, from);
-      post(from, {.kind = EnvelopeKind::kInterestLive, .token = envelope.token});
-      break;
     case EnvelopeKind::kRemovePattern:
-      owner_.remove_pattern(*name, from);
-      break;
     case EnvelopeKind::kInterestLive:
-      on_interest_live(envelope.token, from);
+      interests.on_envelope(envelope, now);
       break;
     case EnvelopeKind::kHoldBack:
       if (Client* client = find(envelope.client)) hold_back(*client, now + kHoldBackMs);

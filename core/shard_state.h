@@ -6,12 +6,11 @@
 #include <string_view>
 #include <vector>
 
-#include <tsl/robin_map.h>
-
 #include "core/client.h"
 #include "core/destination_map.h"
 #include "core/drain.h"
 #include "core/envelope.h"
+#include "core/interests.h"
 #include "core/mailbox.h"
 #include "core/message.h"
 #include "core/metrics.h"
@@ -105,13 +104,6 @@ class ShardState {
   void begin_waiting(Client& client);
   void end_waiting(ClientRef client);
 
-  // -- Interest: home -> owners.
-  // A subscription to the topic was attached. `ticket` of `client` is completed once routing is
-  // live at every owner that may publish to the topic.
-  void announce(Topic& topic, Client& client, uint32_t ticket, Millis now);
-  // The topic's last subscription ended.
-  void withdraw(Topic& topic, Millis now);
-
   // -- The turn.
   bool take_mail(size_t budget, Millis now);
   void run_timers(Millis now);
@@ -130,6 +122,7 @@ class ShardState {
   [[nodiscard]] const proto::StompLimits& limits() const { return limits_; }
   [[nodiscard]] const proto::WsLimits& websocket_limits() const { return websocket_limits_; }
   [[nodiscard]] ShardId id() const { return id_; }
+  [[nodiscard]] ShardId shard_count() const { return shard_count_; }
   [[nodiscard]] Millis now() const { return now_; }
   void set_now(Millis now) { now_ = now; }
 
@@ -143,21 +136,12 @@ class ShardState {
   Topics topics;
   QueueRoutes queue_routes;
   Drain drain;
+  Interests interests;
 
  private:
   struct Slot {
     std::unique_ptr<Client> client;
     uint32_t generation = 0;
-  };
-  struct Waiter {
-    ClientRef client;
-    uint32_t ticket;
-  };
-  // An announcement that not every owner has confirmed.
-  struct Announcement {
-    Topic* topic = nullptr;  // null once withdrawn
-    ShardId confirmations_missing = 0;
-    std::vector<Waiter> waiters;
   };
 
   void on_envelope(Envelope& envelope, Millis now);
@@ -176,7 +160,6 @@ class ShardState {
   void on_published(ClientRef client, uint32_t ticket, uint32_t reports);
   void on_counted(ClientRef client, uint32_t ticket, uint64_t subscriptions);
   void on_publish(const Envelope& envelope, Millis now);
-  void on_interest_live(uint64_t token, ShardId owner);
   [[nodiscard]] uint64_t publish_mail();
   void deliver(Message& message, ShardId owner);
   void hold_back(Client& client, Millis until);
@@ -197,8 +180,6 @@ class ShardState {
   std::vector<uint32_t> free_slots_;
   size_t client_count_ = 0;
   uint64_t clients_opened_ = 0;
-  tsl::robin_map<uint64_t, Announcement> announcements_;
-  uint64_t next_token_ = 1;
   std::vector<ClientRef> held_back_;
   std::vector<ClientRef> receive_changes_;
   ShardId next_mail_from_ = 0;  // round robin over the mailboxes

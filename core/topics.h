@@ -107,7 +107,7 @@ struct Topic {
   uint32_t live = 0;     // subscriptions over all groups
   uint32_t lagging = 0;  // sum of its groups'
   uint64_t interest_token =
-      0;  // the announcement of our interest (ShardState::announce); 0: none was made
+      0;  // the announcement of our interest (Interests::announce); 0: none was made
   // Owners that confirmed it, one bit each. What another owner sends was meant for an earlier
   // announcement that was withdrawn meanwhile; taking it would leave a hole between it and what
   // follows.

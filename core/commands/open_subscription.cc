@@ -32,7 +32,7 @@ void open_on_topic(Client& client, const MappedDestination& to, const Subscripti
   }
   shard.topics.attach(*subscription, group);
   client.session().add(std::move(subscription));
-  shard.announce(group.topic, client, ticket, now);
+  shard.interests.announce(group.topic, client, ticket, now);
 }
 
 void open_on_queue(Client& client, const MappedDestination& to, const SubscriptionOptions& options,
