@@ -299,7 +299,7 @@ void Client::end_subscription(std::unique_ptr<Subscription> subscription, bool k
   }
   // What could not be acknowledged any more is not sent.
   if (keep_unsent && acks == nullptr) {
-    outflow_.keep_unsent(*subscription);
+    outflow_.keep_unsent(*subscription, shard_.options().slow_consumer_bytes);
     if (outflow_.has_private()) on_private_grown();
   }
   if (was_last) shard_.interests.withdraw(topic, shard_.now());

@@ -115,6 +115,8 @@ class Client {
   void on_released();
   // Octets that it was not given yet: its own, and its subscriptions'.
   [[nodiscard]] size_t lag_bytes() const { return outflow_.lag_bytes(); }
+  // Those of them that it could have taken.
+  [[nodiscard]] size_t blamed_bytes() const { return outflow_.blamed_bytes(); }
 
   // -- Deadlines.
   void on_deadline(Millis now);

@@ -7,6 +7,7 @@
 
 #include "core/message.h"
 #include "core/queue_types.h"
+#include "core/recall.h"
 #include "core/selector/selector.h"
 #include "core/shard_types.h"
 
@@ -25,7 +26,9 @@ enum class EnvelopeKind : uint8_t {
   kRemoveInterest,  // home -> owner: name
   kAddPattern,      // home -> every owner: name, token
   kRemovePattern,   // home -> every owner: name
-  kInterestLive,    // owner -> home: token
+  kInterestLive,    // owner -> home: token, recall (last values; null: there are none)
+  kRecall,          // home -> owner: recall, token; behind the topic's kAddInterest or kAddPattern
+  kRecalled,        // owner -> home: recall, answered, token
   kHoldBack,        // home of readers -> home of a publisher: client, that runs ahead of them
   kConsume,         // home -> owner: client, name of a queue, consumer, token (its number), ticket
   kConsuming,       // owner -> home: client, ticket: the consumer is there
@@ -40,8 +43,9 @@ enum class EnvelopeKind : uint8_t {
   kUnreserve,       // home -> owner: reservation, which is not needed after all
   kFence,           // home -> every owner, in a drain: to be answered
   kFenced,          // owner -> home: whatever it had numbered by then is before this
-  kIntakeEnded,     // home -> every owner: no kPublish, kAddInterest or kAddPattern follows
-  kOwnerEnded,      // owner -> every home: no kDeliver, kPublished or kInterestLive follows
+  kIntakeEnded,     // home -> every owner: no kPublish, kAddInterest, kAddPattern, kRecall follows
+  kOwnerEnded,      // owner -> every home: no kDeliver, kPublished, kInterestLive, kRecalled
+                    // follows
 };
 
 // Envelope::detail of kSettle.
@@ -75,9 +79,9 @@ struct Reservation {
 
 // Envelope is what crosses shards, at most one line of cache.
 //
-// Owns:      by convention one reference of `message`, and `name`, `consumer` and `reservation`:
-//            posting hands them over, and whoever takes the envelope out drops them or passes them
-//            on. It is trivially copyable so that rings can hold it.
+// Owns:      by convention one reference of `message`, and `name`, `consumer`, `reservation` and
+//            `recall`: posting hands them over, and whoever takes the envelope out drops them or
+//            passes them on. It is trivially copyable so that rings can hold it.
 struct Envelope {
   EnvelopeKind kind = EnvelopeKind::kPublish;
   uint8_t from = 0;  // ShardId
@@ -88,6 +92,7 @@ struct Envelope {
   std::string* name = nullptr;
   ConsumerRequest* consumer = nullptr;
   Reservation* reservation = nullptr;
+  Recall* recall = nullptr;
   uint64_t token = 0;  // which request of `from` is answered; or as the kind says
 };
 static_assert(sizeof(Envelope) <= 64);

@@ -52,6 +52,13 @@ void Interests::announce_to_own(Topic& topic, Millis now) {
   } else {
     owner_.add_interest(topic.name, shard_.id(), now);
   }
+  if (const auto last_values = owner_.last_values(topic.name, topic.is_pattern, now)) {
+    shard_.topics.deliver_last_values(topic, *last_values);
+  }
+}
+
+bool Interests::is_announced(const Topic& topic) const {
+  return topic.interest_token != 0 && !announcements_.contains(topic.interest_token);
 }
 
 void Interests::withdraw(Topic& topic, Millis now) {
@@ -59,6 +66,8 @@ void Interests::withdraw(Topic& topic, Millis now) {
   if (pending != announcements_.end()) pending.value().topic = nullptr;
   topic.interest_token = 0;
   topic.live_owners = 0;
+  topic.has_retained = false;
+  shard_.topics.replays().abandon(topic);
   const ShardId name_owner = shard_.owner_of_own(topic.name);
   for (ShardId owner = 0; owner < shard_.shard_count(); ++owner) {
     if (!topic.is_pattern && owner != name_owner) continue;
@@ -75,10 +84,13 @@ void Interests::withdraw(Topic& topic, Millis now) {
   if (is_temporary_route(topic.name)) owner_.forget(topic.name);
 }
 
-void Interests::on_confirmed(uint64_t token, ShardId owner) {
+void Interests::on_confirmed(uint64_t token, ShardId owner, const Recall* last_values) {
   const auto pending = announcements_.find(token);
   CHECK(pending != announcements_.end());
-  if (Topic* topic = pending->second.topic) topic->live_owners |= uint64_t{1} << owner;
+  if (Topic* topic = pending->second.topic) {
+    topic->live_owners |= uint64_t{1} << owner;
+    if (last_values != nullptr) shard_.topics.deliver_last_values(*topic, *last_values);
+  }
   if (--pending.value().confirmations_missing > 0) return;
   const std::vector<Waiter> waiters = std::move(pending.value().waiters);
   announcements_.erase(pending);
@@ -87,28 +99,31 @@ void Interests::on_confirmed(uint64_t token, ShardId owner) {
 
 // -- Owner side.
 
-void Interests::confirm(const Envelope& envelope) {
-  shard_.post(envelope.from, {.kind = EnvelopeKind::kInterestLive, .token = envelope.token});
+void Interests::confirm(const Envelope& envelope, bool is_pattern, Millis now) {
+  shard_.post(envelope.from,
+              {.kind = EnvelopeKind::kInterestLive,
+               .recall = owner_.last_values(*envelope.name, is_pattern, now).release(),
+               .token = envelope.token});
 }
 
 void Interests::on_envelope(const Envelope& envelope, Millis now) {
   switch (envelope.kind) {
     case EnvelopeKind::kAddInterest:
       owner_.add_interest(*envelope.name, envelope.from, now);
-      confirm(envelope);
+      confirm(envelope, false, now);
       break;
     case EnvelopeKind::kRemoveInterest:
       owner_.remove_interest(*envelope.name, envelope.from, now);
       break;
     case EnvelopeKind::kAddPattern:
       owner_.add_pattern(*envelope.name, envelope.from);
-      confirm(envelope);
+      confirm(envelope, true, now);
       break;
     case EnvelopeKind::kRemovePattern:
       owner_.remove_pattern(*envelope.name, envelope.from);
       break;
     default:
-      on_confirmed(envelope.token, envelope.from);
+      on_confirmed(envelope.token, envelope.from, envelope.recall);
       break;
   }
 }

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include <tsl/robin_map.h>
 
 #include "core/envelope.h"
+#include "core/recall.h"
 #include "core/shard_types.h"
 
 namespace stampede::core {
@@ -17,7 +19,8 @@ struct Topic;
 
 // Interests is how owners learn which shards have subscribers: home -> owner -> home, by a direct
 // call where both are this shard. An exact name has one owner; a pattern may match names of every
-// owner.
+// owner. The confirmation brings the last values of what is subscribed; in the mailbox that is
+// before all that the owner publishes for it.
 //
 // Owns:      announcements that were not confirmed yet. Thread: the shard's.
 class Interests {
@@ -28,6 +31,8 @@ class Interests {
   // A subscription to the topic was attached. `ticket` of `client` is completed once routing is
   // live at every owner that may publish to the topic.
   void announce(Topic& topic, Client& client, uint32_t ticket, Millis now);
+  // True if every owner has confirmed the topic's interest.
+  [[nodiscard]] bool is_announced(const Topic& topic) const;
   // The topic's last subscription ended.
   void withdraw(Topic& topic, Millis now);
 
@@ -48,8 +53,8 @@ class Interests {
 
   void announce_to_own(Topic& topic, Millis now);
   // On the owner, once it took note of the interest.
-  void confirm(const Envelope& envelope);
-  void on_confirmed(uint64_t token, ShardId owner);
+  void confirm(const Envelope& envelope, bool is_pattern, Millis now);
+  void on_confirmed(uint64_t token, ShardId owner, const Recall* last_values);
 
   ShardState& shard_;
   Owner& owner_;

@@ -9,6 +9,7 @@ void discard(Envelope& envelope) {
   delete envelope.name;
   delete envelope.consumer;
   delete envelope.reservation;
+  delete envelope.recall;
 }
 
 }  // namespace

@@ -162,6 +162,8 @@ std::string_view Message::epoch() const {
   return id.substr(0, std::min(id.rfind('-'), id.size()));
 }
 
+bool is_header_of_broker(std::string_view name) { return !is_passed_on(name); }
+
 std::span<const uint8_t> Message::body() const {
   const char* at = headers() + headers_size_;
   return {reinterpret_cast<const uint8_t*>(at), body_size_};

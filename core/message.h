@@ -22,6 +22,9 @@ struct MessageOrigin {
   friend bool operator==(const MessageOrigin&, const MessageOrigin&) = default;
 };
 
+// True for headers that the broker makes itself, or keeps to itself.
+[[nodiscard]] bool is_header_of_broker(std::string_view name);
+
 // What a SEND does to its topic's last value, besides being published.
 enum class Retain : uint8_t { kNo, kSet, kRemove };
 

@@ -43,6 +43,9 @@ struct ShardMetrics {
   // histories dropped at --max-history-bytes; and of either at --max-destinations.
   uint64_t retained_evicted = 0;
   uint64_t history_evicted = 0;
+  // Subscribers that said where they were, and were told recovered:true or false.
+  uint64_t resumes_recovered = 0;
+  uint64_t resumes_incomplete = 0;
 };
 
 // How full a shard's tables are now. All zero but `destinations` once the last client left.
@@ -62,6 +65,7 @@ struct ShardTables {
   uint64_t unsettled = 0;          // messages that consumers of queues have
   uint64_t queue_bytes = 0;        // messages in queues, unsettled ones too
 
+  uint64_t replays = 0;   // home side: logs of what was published before somebody came
   uint64_t retained = 0;  // owner side: last values, which stay
   uint64_t retained_bytes = 0;
   uint64_t history = 0;  // owner side: messages of histories, which stay

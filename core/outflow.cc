@@ -8,17 +8,27 @@
 
 namespace stampede::core {
 
-size_t Outflow::lag_bytes() const {
+template <typename Measure>
+size_t Outflow::sum_of(Measure&& lag_of) const {
   size_t bytes = outbox_.bytes();
-  const auto add = [&bytes](const PendingCursors& cursors) {
-    for (const Cursor* cursor = cursors.front(); cursor != nullptr; cursor = cursor->pending.next) {
-      bytes += cursor->log->lag(*cursor);
+  for (const PendingCursors* cursors : {&behind_, &in_flight_, &stopped_}) {
+    for (const Cursor* cursor = cursors->front(); cursor != nullptr;
+         cursor = cursor->pending.next) {
+      bytes += lag_of(*static_cast<const Subscription*>(cursor));
     }
-  };
-  add(behind_);
-  add(in_flight_);
-  add(stopped_);
+  }
   return bytes;
+}
+
+size_t Outflow::lag_bytes() const {
+  return sum_of([](const Subscription& subscription) {
+    return subscription.replay != nullptr ? Replays::unsent(subscription)
+                                          : subscription.log->lag(subscription);
+  });
+}
+
+size_t Outflow::blamed_bytes() const {
+  return sum_of([](const Subscription& subscription) { return subscription.blamed_lag(); });
 }
 
 // On the heap, as few clients ever have one and many are idle.
@@ -71,6 +81,8 @@ void Outflow::end_send(Topics& topics) {
       topics.detach(*owned);
     } else if (!is_caught_up) {
       behind_.push_back(*subscription);
+    } else if (subscription->replay != nullptr) {
+      topics.replays().on_caught_up(*subscription);
     }
   }
 }
@@ -83,10 +95,14 @@ bool Outflow::resume(Subscription& subscription) {
   return true;
 }
 
-void Outflow::keep_unsent(const Subscription& subscription) {
-  subscription.log->copy_unsent(subscription, [this](const uint8_t* octets, size_t size) {
+void Outflow::keep_unsent(const Subscription& subscription, size_t replay_bytes_max) {
+  const Replay* const replay = subscription.replay;
+  if (replay != nullptr && Replays::unsent(subscription) > replay_bytes_max) return;
+  const auto keep = [this](const uint8_t* octets, size_t size) {
     outbox_.gathering().append(reinterpret_cast<const char*>(octets), size);
-  });
+  };
+  subscription.log->copy_unsent(subscription, keep);
+  if (replay != nullptr && replay->junction) replay->group.log.copy_from(*replay->junction, keep);
 }
 
 void Outflow::drop(std::unique_ptr<Subscription> subscription, Topics& topics) {

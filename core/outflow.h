@@ -43,6 +43,8 @@ class Outflow {
   [[nodiscard]] size_t private_bytes() const { return outbox_.bytes(); }
   // Octets that were not sent yet, private and of the subscriptions. O(cursors with any).
   [[nodiscard]] size_t lag_bytes() const;
+  // Those of them that the client could have taken (Subscription::blamed_lag).
+  [[nodiscard]] size_t blamed_bytes() const;
 
   // -- The farewell: what is said last, once nothing is owed before it.
   void set_farewell(std::string octets);
@@ -62,14 +64,18 @@ class Outflow {
   void end_send(Topics& topics);
 
   // -- Taking back.
-  // Copies what the subscription was not given yet to the private octets.
-  void keep_unsent(const Subscription& subscription);
+  // Copies what the subscription was not given yet to the private octets, but nothing of a replay
+  // of which that is more than `replay_bytes_max`.
+  void keep_unsent(const Subscription& subscription, size_t replay_bytes_max);
   // Detaches an ended subscription; one in flight at the end of its flight.
   void drop(std::unique_ptr<Subscription> subscription, Topics& topics);
   // Forgets private octets and farewell but for what is in flight.
   void drop_private();
 
  private:
+  template <typename Measure>
+  [[nodiscard]] size_t sum_of(Measure&& lag_of) const;
+
   PendingCursors behind_;
   PendingCursors in_flight_;
   PendingCursors stopped_;  // behind, and without credit

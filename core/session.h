@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -22,18 +23,27 @@ namespace stampede::core {
 class Client;
 class ShardState;
 struct Group;
+struct Replay;
 
-// Subscription is a session's side of SUBSCRIBE: a cursor in its group's log. The id is the
-// group's.
+// Subscription is a session's side of SUBSCRIBE: a cursor in its group's log, or before that in a
+// replay's. The id is the group's.
 //
 // Lifetime:  owned by the session; once ended while its cursor is in flight, by itself until that
 //            flight is over.
 struct Subscription : Cursor {
   Group* group = nullptr;
+  Replay* replay = nullptr;         // not null: the cursor is in its log, not in the group's
+  uint64_t pardoned_to = 0;         // lag is counted from this position of the group's log on
   std::unique_ptr<AckWindow> acks;  // null: auto
   std::unique_ptr<Subscription> next;
   bool has_ended = false;
   bool is_stopped = false;  // behind, and without credit: Outflow
+
+  // Of the octets that it was not given yet those that it could have taken: a replay looks after
+  // its readers itself.
+  [[nodiscard]] size_t blamed_lag() const {
+    return replay != nullptr ? 0 : std::min<size_t>(log->lag(*this), log->end() - pardoned_to);
+  }
 };
 
 // Session is the STOMP state of one connection: version, subscriptions, open transactions, receipts
@@ -59,6 +69,8 @@ class Session {
     return replies_.add(receipt, parts);
   }
   void complete_reply(Client& client, uint32_t ticket);
+  // One more part of the work must be done first.
+  void extend_reply(uint32_t ticket) { replies_.add_part(ticket); }
   // Has its RECEIPT carry these header lines too, which need no escape.
   void note_reply(uint32_t ticket, std::string_view lines) { replies_.note(ticket, lines); }
   [[nodiscard]] bool owes_replies() const { return !replies_.empty(); }

@@ -39,6 +39,7 @@ ShardState::ShardState(ShardId id, ShardId shard_count, const Options& options,
       queue_routes(*this, options, metrics, timers, selector_subject),
       drain(*this, id, shard_count),
       interests(*this, owner_),
+      recalls(*this, owner_),
       id_(id),
       shard_count_(shard_count),
       options_(options),
@@ -220,9 +221,11 @@ void ShardState::deliver(Message& message, ShardId owner) {
   }
 }
 
-void ShardState::complete(ClientRef ref, uint32_t ticket) {
-  if (ticket == 0) return;
-  if (Client* client = find(ref)) client->session().complete_reply(*client, ticket);
+void ShardState::complete(ClientRef ref, uint32_t ticket, std::string_view lines) {
+  Client* const client = ticket == 0 ? nullptr : find(ref);
+  if (client == nullptr) return;
+  if (!lines.empty()) client->session().note_reply(ticket, lines);
+  client->session().complete_reply(*client, ticket);
 }
 
 void ShardState::refuse(ClientRef ref, uint32_t ticket) {
@@ -265,6 +268,7 @@ void ShardState::on_envelope(Envelope& envelope, Millis now) {
   const std::unique_ptr<std::string> name(envelope.name);
   const std::unique_ptr<ConsumerRequest> consumer(envelope.consumer);
   const std::unique_ptr<Reservation> reservation(envelope.reservation);
+  std::unique_ptr<Recall> recall(envelope.recall);
   const ShardId from = envelope.from;
   switch (envelope.kind) {
     case EnvelopeKind::kPublish:
@@ -290,6 +294,12 @@ void ShardState::on_envelope(Envelope& envelope, Millis now) {
     case EnvelopeKind::kRemovePattern:
     case EnvelopeKind::kInterestLive:
       interests.on_envelope(envelope, now);
+      break;
+    case EnvelopeKind::kRecall:
+      recalls.on_recall(from, envelope.token, std::move(recall), now);
+      break;
+    case EnvelopeKind::kRecalled:
+      recalls.on_answer(from, envelope.token, *recall);
       break;
     case EnvelopeKind::kHoldBack:
       if (Client* client = find(envelope.client)) hold_back(*client, now + kHoldBackMs);
@@ -430,6 +440,7 @@ void ShardState::run_timers(Millis now) {
       case Timer::Kind::kHousekeeping:
         owner_.expire(now);
         queue_routes.expire(now);
+        topics.replays().expire(now);
         timers.arm(second_, now + kHousekeepingMs);
         break;
       case Timer::Kind::kQueue:

@@ -18,6 +18,7 @@
 #include "core/owner.h"
 #include "core/queue_routes.h"
 #include "core/ready_list.h"
+#include "core/recalls.h"
 #include "core/shard.h"
 #include "core/timer_wheel.h"
 #include "core/topics.h"
@@ -89,8 +90,9 @@ class ShardState {
   // Tells the sender how many of this shard's subscriptions the message is for, or how many
   // consumers its queue has. Requires: the message has a count_ticket().
   void report_count(const Message& message, uint64_t subscriptions);
-  // A part of the client's pending RECEIPT is done; the client may be gone.
-  void complete(ClientRef client, uint32_t ticket);
+  // A part of the client's pending RECEIPT is done, which carries these header lines; the client
+  // may be gone.
+  void complete(ClientRef client, uint32_t ticket, std::string_view lines = {});
   // A queue had no room for what the client sent. Fails it, unless it is gone.
   void refuse(ClientRef client, uint32_t ticket);
   void post(ShardId to, Envelope envelope);
@@ -137,6 +139,7 @@ class ShardState {
   QueueRoutes queue_routes;
   Drain drain;
   Interests interests;
+  Recalls recalls;
 
  private:
   struct Slot {

@@ -141,8 +141,12 @@ Group& Topics::find_or_make(std::string_view destination, bool is_pattern, const
 
 void Topics::attach(Subscription& subscription, Group& group) {
   DCHECK(!group.topic.is_gathering());
-  subscription.group = &group;
+  enroll(subscription, group);
   group.log.attach(subscription);
+}
+
+void Topics::enroll(Subscription& subscription, Group& group) {
+  subscription.group = &group;
   ++group.live;
   ++group.topic.live;
   if (group.filter != nullptr) ++group.topic.filtered_live;
@@ -156,7 +160,7 @@ bool Topics::end(Subscription& subscription) {
   Group& group = *subscription.group;
   append_gathered(group.topic);
   subscription.has_ended = true;
-  --group.live;
+  if (--group.live == 0) replays_.on_unfollowed(group);
   if (group.filter != nullptr) --group.topic.filtered_live;
   --live_;
   return --group.topic.live == 0;
@@ -164,7 +168,11 @@ bool Topics::end(Subscription& subscription) {
 
 void Topics::detach(Subscription& subscription) {
   Group& group = *subscription.group;
-  group.log.detach(subscription);
+  if (subscription.replay != nullptr) {
+    replays_.detach(subscription);
+  } else {
+    group.log.detach(subscription);
+  }
   --attached_;
   if (--group.attached == 0) remove_group(group);
 }
@@ -172,6 +180,7 @@ void Topics::detach(Subscription& subscription) {
 void Topics::remove_group(Group& group) {
   Topic& topic = group.topic;
   append_gathered(topic);
+  replays_.end_all_of(group);
   topic.lagging -= group.lagging;
   topic.groups.remove(group);
   if (group.filter != nullptr) topic.filtered.remove(group);
@@ -205,12 +214,21 @@ uint64_t Topics::deliver(Message& message, ShardId owner) {
   const auto add_to = [&](Topic& topic) {
     if ((topic.live_owners >> owner & 1) == 0) return;
     subscriptions += gather(topic, message);
+    if (!topic.replays.empty()) replays_.feed(topic, message, owner);
     if (topic.lagging > topic.live / 2) is_overrun_ = true;
   };
+  const Retain retain = message.properties().retain;
   const auto found = exact_.find(message.route(), message.route_hash());
-  if (found != exact_.end()) add_to(*found->second);
+  if (found != exact_.end()) {
+    Topic& topic = *found->second;
+    if (retain != Retain::kNo) topic.has_retained = retain == Retain::kSet;
+    add_to(topic);
+  }
   if (patterns_.size() > 0) {
-    for (Topic* topic : matching_patterns(message.route())) add_to(*topic);
+    for (Topic* topic : matching_patterns(message.route())) {
+      topic->has_retained |= retain == Retain::kSet;
+      add_to(*topic);
+    }
   }
   selector_subject_.end();
   return subscriptions;
@@ -236,11 +254,21 @@ uint32_t Topics::select(Topic& topic, const Message& message) {
   return subscriptions;
 }
 
+// Nobody can be attached to a group's log yet who wants something else.
+void Topics::deliver_last_values(Topic& topic, const Recall& last_values) {
+  topic.has_retained = true;
+  for (Message* message : last_values.messages) {
+    gather(topic, *message);
+    selector_subject_.end();
+  }
+}
+
 uint32_t Topics::gather(Topic& topic, Message& message) {
   if (!topic.is_gathering()) {
     Group& first = *topic.groups.front();
     if (topic.groups.next(first) == nullptr) {
       if (first.live == 0 || (first.filter != nullptr && !wants(first, message))) return 0;
+      if (!first.log.is_followed()) return first.live;
       const std::array only = {&message};
       encoder_.begin(only);
       append(first, message, 0);
@@ -303,7 +331,7 @@ size_t Topics::spread(Topic& topic, size_t groups_max) {
 }
 
 void Topics::append_all(Group& group, std::span<Message* const> messages) {
-  if (group.live == 0) return;
+  if (!group.is_followed()) return;
   for (size_t index = 0; index < messages.size(); ++index) append(group, *messages[index], index);
 }
 
@@ -311,7 +339,7 @@ void Topics::append_selected(Group& group, const Topic& topic) {
   std::vector<GroupFilter::Selected>& selected = group.filter->selected;
   auto next = selected.begin();
   for (; next != selected.end() && next->batch < topic.batch; ++next) {
-    if (group.live > 0) append(group, *topic.spreading[next->index], next->index);
+    if (group.is_followed()) append(group, *topic.spreading[next->index], next->index);
   }
   selected.erase(selected.begin(), next);
 }
@@ -375,6 +403,21 @@ size_t Topics::write(const Group& group, FanOutLog& log, Message& message, size_
   return copied_bytes + (is_referenced ? body.size() : 0);
 }
 
+size_t Topics::write_replay(const Group& group, FanOutLog& log,
+                            std::span<Message* const> messages) {
+  size_t octets = 0;
+  encoder_.begin(messages);
+  for (size_t index = 0; index < messages.size(); ++index) {
+    octets += write(group, log, *messages[index], index);
+  }
+  encoder_.end();
+  return octets;
+}
+
+bool Topics::takes(const Group& group, const Message& message) {
+  return group.filter == nullptr || wants(group, message);
+}
+
 void Topics::note_lag(Group& group) {
   const uint32_t lagging =
       group.log.most_lag_by(options_.publisher_lead_bytes_max) ? group.live : 0;
@@ -390,7 +433,7 @@ void Topics::police(Group& group, size_t newest_bytes) {
   FanOutLog& log = group.log;
   if (log.bytes() <= options_.slow_consumer_bytes / 8) return;
   for (Cursor* cursor = log.front_standing(); cursor != nullptr; cursor = cursor->standing.next) {
-    if (cursor->client->lag_bytes() > options_.slow_consumer_bytes + newest_bytes) {
+    if (cursor->client->blamed_bytes() > options_.slow_consumer_bytes + newest_bytes) {
       lagging_.push_back(cursor->client->ref());
     }
   }
@@ -404,6 +447,7 @@ void Topics::count_tables(ShardTables& tables) const {
   tables.cursors += attached_;
   tables.subscriptions += live_;
   tables.log_bytes += pool_.bytes_in_use();
+  tables.replays += replays_.count();
 }
 
 std::vector<TopicEntry> Topics::list(ListRange range) const {

@@ -20,6 +20,7 @@
 #include "core/options.h"
 #include "core/pattern_trie.h"
 #include "core/ready_list.h"
+#include "core/replays.h"
 #include "core/selector/selector.h"
 #include "core/selector/selector_subject.h"
 #include "core/session.h"
@@ -79,6 +80,7 @@ struct Group {
   const std::string id;      // without has_id: the destination, by which 1.0 unsubscribes
   const std::string prefix;  // "MESSAGE\nsubscription:<id, escaped>\n"
   const std::unique_ptr<GroupFilter> filter;  // null: wants all
+  IntrusiveList<Replay, &Replay::in_group> replays;
   ListLink<Group> in_topic;
   ListLink<Group> in_filtered;
   uint32_t live = 0;      // subscriptions
@@ -97,6 +99,8 @@ struct Group {
   [[nodiscard]] ShownPosition shows() const {
     return {seq_header, shows_epoch_and_seq, shows_stream_offset};
   }
+  // False: what is appended to its log would be for nobody.
+  [[nodiscard]] bool is_followed() const { return live > 0 && log.is_followed(); }
   [[nodiscard]] GroupKind kind() const;
 };
 
@@ -112,6 +116,9 @@ struct Topic {
   // announcement that was withdrawn meanwhile; taking it would leave a hole between it and what
   // follows.
   uint64_t live_owners = 0;
+  // An owner may have a last value. Never false in error once all owners are live.
+  bool has_retained = false;
+  std::vector<std::unique_ptr<Replay>> replays;
   IntrusiveList<Group, &Group::in_topic> groups;
   IntrusiveList<Group, &Group::in_filtered> filtered;  // those of them that do not want everything
   uint32_t filtered_live = 0;                          // their subscriptions
@@ -130,7 +137,8 @@ struct Topic {
 // numbered message gets into their logs.
 //
 // Owns:      topics, groups and their logs. Thread: home shard.
-// Lifetime:  a Topic lives while a group of it does; a Group while a cursor is attached to its log.
+// Lifetime:  a Topic lives while a group of it does; a Group while a cursor of its subscribers is
+//            attached to a log.
 // Invariant: a client's list of cursors behind holds exactly those of its cursors that are neither
 //            caught up nor in flight. A topic's groups and live subscriptions change only while
 //            nothing is gathered for it.
@@ -144,7 +152,10 @@ class Topics {
   [[nodiscard]] Group& find_or_make(std::string_view destination, bool is_pattern,
                                     const GroupKind& kind,
                                     std::shared_ptr<const Selector> selector = nullptr);
+  // Counts the subscription in, and attaches its cursor to the group's log.
   void attach(Subscription& subscription, Group& group);
+  // Counts it in; its cursor is attached elsewhere.
+  void enroll(Subscription& subscription, Group& group);
   // The subscription no longer counts; true if it was its topic's last. Its log has all that was
   // delivered to it, and its cursor is still attached.
   [[nodiscard]] bool end(Subscription& subscription);
@@ -157,9 +168,22 @@ class Topics {
   // log after the other and not all of them for each message.
   // Gives how many subscriptions it is for.
   uint64_t deliver(Message& message, ShardId owner);
+  // What an owner had when it took note of the topic's interest, for all who are there.
+  void deliver_last_values(Topic& topic, const Recall& last_values);
   // Appends what was gathered to the logs of about `groups_max` groups.
   void fan_out(size_t groups_max);
   [[nodiscard]] bool is_gathering() const { return !gathering_.empty(); }
+
+  // -- Subscribers that begin in the past.
+  [[nodiscard]] Replays& replays() { return replays_; }
+  // False: the group does not want the message.
+  [[nodiscard]] bool takes(const Group& group, const Message& message);
+  // Call when no more groups are asked about the message.
+  void end_taking() { selector_subject_.end(); }
+  // Writes the messages to the log, one of the group's; gives their octets.
+  size_t write_replay(const Group& group, FanOutLog& log, std::span<Message* const> messages);
+  // Appends all that was gathered for one topic, before something about it changes.
+  void append_gathered(Topic& topic);
 
   // Clients that lag by more than the limit, until they are taken out to be ended.
   void note_lagging(ClientRef client) { lagging_.push_back(client); }
@@ -202,8 +226,6 @@ class Topics {
   uint32_t gather(Topic& topic, Message& message);
   uint32_t select(Topic& topic, const Message& message);
   [[nodiscard]] bool wants(const Group& group, const Message& message);
-  // Appends all that was gathered for one topic, before something about it changes.
-  void append_gathered(Topic& topic);
   size_t spread(Topic& topic, size_t groups_max);
   void append_all(Group& group, std::span<Message* const> messages);
   void append_selected(Group& group, const Topic& topic);
@@ -239,6 +261,7 @@ class Topics {
   tsl::robin_map<std::string_view, std::unique_ptr<Topic>, HashText, std::equal_to<>> exact_;
   PatternTrie<Topic> patterns_;
   tsl::robin_map<GroupKey, std::unique_ptr<Group>, HashGroupKey> groups_;
+  Replays replays_{*this, options_, pool_, ready_};
   tsl::robin_map<std::string, Match, HashText, std::equal_to<>> matches_;
   std::deque<Topic*> gathering_;  // those that are, in the order in which they began
   uint64_t pattern_generation_ = 1;

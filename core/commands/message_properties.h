@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "core/message.h"
@@ -21,5 +22,9 @@ struct MessagePropertiesError {
 // `message_group`. The earliest expiry and the latest delivery count.
 [[nodiscard]] Result<MessageProperties, MessagePropertiesError> read_message_properties(
     const proto::StompFrame& frame, const Options& options, Millis now);
+
+// Reads `retain`: set or true, remove, or false; null if it is not there. Nothing: it is none of
+// these.
+[[nodiscard]] std::optional<Retain> read_retain(const std::string_view* text);
 
 }  // namespace stampede::core

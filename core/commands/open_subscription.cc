@@ -16,7 +16,8 @@ void open_on_topic(Client& client, const MappedDestination& to, const Subscripti
   GroupKind kind = {.id = options.id,
                     .has_id = options.has_id,
                     .is_acked = is_acked,
-                    .variant = client.wire_variant()};
+                    .variant = client.wire_variant(),
+                    .shows = options.recall.shows};
   if (options.selector != nullptr) kind.selector = options.selector->text();
   if (options.is_no_local) {
     kind.is_no_local = true;
@@ -30,9 +31,9 @@ void open_on_topic(Client& client, const MappedDestination& to, const Subscripti
     subscription->acks =
         std::make_unique<AckWindow>(options.ack.mode, options.ack.credit, options.ack_order);
   }
-  shard.topics.attach(*subscription, group);
+  shard.recalls.begin(client, *subscription, group, options.recall.from,
+                      {.ticket = ticket, .tells_position = options.recall.tells_position}, now);
   client.session().add(std::move(subscription));
-  shard.interests.announce(group.topic, client, ticket, now);
 }
 
 void open_on_queue(Client& client, const MappedDestination& to, const SubscriptionOptions& options,

@@ -5,6 +5,7 @@
 
 #include "core/client.h"
 #include "core/commands/ack_options.h"
+#include "core/commands/recall_options.h"
 #include "core/destination_map.h"
 #include "core/queue_types.h"
 #include "core/selector/selector.h"
@@ -17,6 +18,7 @@ struct SubscriptionOptions {
                         // unsubscribes
   bool has_id = true;
   AckOptions ack = {};
+  RecallOptions recall = {};                           // of a topic
   std::shared_ptr<AckOrder> ack_order = nullptr;       // of a composite
   std::shared_ptr<const Selector> selector = nullptr;  // null: all messages
   bool is_no_local = false;

@@ -21,10 +21,27 @@ bool is_queue(const MappedDestination& destination) {
   return destination.kind == DestinationKind::kQueue;
 }
 
-// Says what is wrong with what the frame wants of queues, or of topics as if they were queues, by
-// failing the client; else fills what queues go by.
+// What the frame wants of the two kinds of destination.
+struct AskedProperties {
+  MessageProperties of_queues;
+  MessageProperties of_topics;
+};
+
+// Says what is wrong with what the frame wants of queues, or of topics as if they were queues, or
+// the other way round, by failing the client; else fills what they go by.
 bool has_bad_properties(Client& client, const proto::StompFrame& frame, const SendHeaders& found,
-                        Destinations destinations, MessageProperties& of_queues, Millis now) {
+                        Destinations destinations, AskedProperties& asked, Millis now) {
+  const auto retain = read_retain(found.retain);
+  if (!retain) {
+    client.fail(errors::kMalformedHeader, "the header retain must be set, true, remove or false",
+                &frame);
+    return true;
+  }
+  asked.of_topics.retain = *retain;
+  if (*retain != Retain::kNo && std::ranges::any_of(destinations, is_queue)) {
+    client.fail(errors::kUnsupportedHeader, "only topics have a last value (retain)", &frame);
+    return true;
+  }
   if (found.asks_for_delay && !std::ranges::all_of(destinations, is_queue)) {
     client.fail(errors::kUnsupportedHeader, "only queues deliver later (AMQ_SCHEDULED_DELAY)",
                 &frame);
@@ -37,8 +54,8 @@ bool has_bad_properties(Client& client, const proto::StompFrame& frame, const Se
                 read.error().sentence, &frame);
     return true;
   }
-  of_queues = *read;
-  of_queues.is_for_queue = true;
+  asked.of_queues = *read;
+  asked.of_queues.is_for_queue = true;
   return false;
 }
 
@@ -65,14 +82,14 @@ struct Sending {
   const proto::StompFrame& frame;
   std::string_view message_id;
   std::span<const proto::StompHeader> headers;
-  MessageProperties of_queues = {};
+  AskedProperties asked = {};
   uint32_t count_ticket = 0;
 };
 
 // The message that goes to one of them. One reference is the caller's.
 Message* make_message(Client& client, const Sending& sending, const MappedDestination& to) {
   const proto::StompFrame& frame = sending.frame;
-  MessageProperties properties = is_queue(to) ? sending.of_queues : MessageProperties{};
+  MessageProperties properties = is_queue(to) ? sending.asked.of_queues : sending.asked.of_topics;
   // PERF: a store just before the properties are copied makes the copy wait.
   if (to.is_temporary) properties.is_temporary = true;
   return Message::create({.destination = to.text,
@@ -121,7 +138,7 @@ void handle_send(Client& client, const proto::StompFrame& frame, Millis now) {
   Sending sending = {.frame = frame,
                      .message_id = found.message_id == nullptr ? "" : *found.message_id,
                      .headers = frame.headers};
-  if (has_bad_properties(client, frame, found, destinations, sending.of_queues, now)) return;
+  if (has_bad_properties(client, frame, found, destinations, sending.asked, now)) return;
   std::optional<std::vector<proto::StompHeader>> replaced;
   if (is_temporary_reply(found.reply_to)) {
     replaced = take_reply_to(client, frame, *found.reply_to, now);

@@ -18,6 +18,9 @@ SendHeaders find_send_headers(const proto::StompFrame& frame) {
   SendHeaders found;
   for (const auto& [name, value] : frame.headers) {
     switch (name.size()) {
+      case 6:
+        if (name == "retain") take_first(found.retain, value);
+        break;
       case 7:
         if (name == "receipt") take_first(found.receipt, value);
         break;

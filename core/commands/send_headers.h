@@ -15,6 +15,7 @@ struct SendHeaders {
   const std::string_view* destination = nullptr;
   const std::string_view* message_id = nullptr;
   const std::string_view* receipt = nullptr;
+  const std::string_view* retain = nullptr;
   const std::string_view* reply_to = nullptr;
   const std::string_view* transaction = nullptr;
   const std::string_view* count_subscriptions = nullptr;

@@ -10,6 +10,7 @@
 #include "core/commands/frame_checks.h"
 #include "core/commands/open_subscription.h"
 #include "core/commands/read_destination.h"
+#include "core/commands/recall_options.h"
 #include "core/shard_state.h"
 
 namespace stampede::core {
@@ -43,11 +44,8 @@ bool is_refused(Client& client, const proto::StompFrame& frame, const Destinatio
                 &frame);
   } else if (asks_for_durable(frame) && !std::ranges::all_of(destinations, is_queue)) {
     client.fail(errors::kUnsupportedHeader,
-                "this server has no durable subscriptions: a topic keeps nothing for who is away",
-                &frame);
-  } else if (frame.header("from-seq") || frame.header("x-stream-offset")) {
-    client.fail(errors::kUnsupportedHeader,
-                "this server keeps no history: from-seq and x-stream-offset would leave a hole",
+                "this server has no durable subscriptions to topics: where --history keeps what "
+                "was missed, from-seq resumes",
                 &frame);
   } else if (session.is_subscribed_as(id, *frame.header("destination"))) {
     client.fail(errors::kDuplicateSubscription, "a subscription with this id is open already",
@@ -64,7 +62,7 @@ bool is_refused(Client& client, const proto::StompFrame& frame, const Destinatio
 
 // What the frame asks for. Nothing: it fails the client.
 std::optional<SubscriptionOptions> read_options(Client& client, const proto::StompFrame& frame,
-                                                bool is_for_queue) {
+                                                Destinations destinations) {
   const Options& limits = client.shard().options();
   const auto ack = read_ack_options(frame, limits);
   if (!ack) {
@@ -72,10 +70,16 @@ std::optional<SubscriptionOptions> read_options(Client& client, const proto::Sto
                 ack.error().sentence, &frame);
     return std::nullopt;
   }
+  const auto recall = read_recall_options(frame, destinations, limits);
+  if (!recall) {
+    client.fail(recall.error().kind, recall.error().sentence, &frame);
+    return std::nullopt;
+  }
   const auto id = frame.header("id");
   SubscriptionOptions options = {.id = id ? *id : *frame.header("destination"),
                                  .has_id = id.has_value(),
                                  .ack = *ack,
+                                 .recall = *recall,
                                  .is_no_local = asks_for_no_local(frame),
                                  .says_browse_end = frame.header("browser-end") != "false"};
   if (const auto text = frame.header("selector"); text && !text->empty()) {
@@ -86,7 +90,7 @@ std::optional<SubscriptionOptions> read_options(Client& client, const proto::Sto
     }
     options.selector = std::move(*selector);
   }
-  if (!is_for_queue) return options;
+  if (std::ranges::none_of(destinations, is_queue)) return options;
   auto consumer = read_consumer_options(frame, *ack, limits);
   if (!consumer) {
     client.fail(errors::kMalformedHeader, consumer.error(), &frame);
@@ -104,7 +108,7 @@ void handle_subscribe(Client& client, const proto::StompFrame& frame, Millis now
       read_destination(client, frame, text ? &*text : nullptr, DestinationUse::kSubscribe);
   if (destinations.empty()) return;
   if (is_refused(client, frame, destinations)) return;
-  auto options = read_options(client, frame, std::ranges::any_of(destinations, is_queue));
+  auto options = read_options(client, frame, destinations);
   if (!options) return;
   const auto parts = static_cast<uint32_t>(destinations.size());
   if (parts > 1) options->ack_order = std::make_shared<AckOrder>();

@@ -258,6 +258,10 @@ class ShardFixture : private core::ShardObserver {
       sum.queued += one.queued;
       sum.unsettled += one.unsettled;
       sum.queue_bytes += one.queue_bytes;
+      sum.replays += one.replays;
+      sum.retained += one.retained;
+      sum.history += one.history;
+      sum.history_bytes += one.history_bytes;
     }
     return sum;
   }
