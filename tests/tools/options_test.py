@@ -23,6 +23,7 @@ OTHER_VALUES = {
     "heart_beat": "5s,7s",
     "tcp_user_timeout": "45s",
     "drain_delay": "2s",
+    "history": "/topic/a/*=300,2KiB,3s,/topic/b=5",
     "log_level": "error",
     "log_format": "json",
     "pin": "off",
@@ -160,6 +161,20 @@ class Precedence(unittest.TestCase):
         with ConfigFile('listen = ["ws://127.0.0.1:5", stomp://127.0.0.1:6]\n') as path:
             self.assertEqual(printed("--config", path)["listen"][0], "ws://127.0.0.1:5,stomp://127.0.0.1:6")
 
+    def test_rules_of_history_keep_their_commas_and_wildcards(self):
+        rules = "/topic/prices/#=1000,1MiB,10m,/topic/news/*=5"
+        separate = ["--history", "/topic/prices/#=1000,1M,10m", "--history", "/topic/news/*=5"]
+        self.assertEqual(printed(*separate)["history"][0], rules)
+        self.assertEqual(printed(environment={"STAMPEDE_HISTORY": rules})["history"][0], rules)
+        with ConfigFile(f'history = "{rules}"\n') as path:
+            self.assertEqual(printed("--config", path)["history"][0], rules)
+        with ConfigFile('history = ["/topic/prices/#=1000,1M,10m", "/topic/news/*=5"]\n') as path:
+            self.assertEqual(printed("--config", path)["history"][0], rules)
+        many = [f"--history=/topic/{n}=1" for n in range(64)]
+        printed(*many)
+        result = run("--print-config", *many, "--history=/topic/64=1")
+        self.assertEqual(result.returncode, 2)
+
     def test_a_switch_alone_means_on(self):
         self.assertEqual(printed("--allow-anonymous")["allow_anonymous"][0], "on")
         self.assertEqual(printed("--allow-anonymous=off")["allow_anonymous"][0], "off")
@@ -185,6 +200,9 @@ class Errors(unittest.TestCase):
         for flag, good, bad in [
                 ("--max-frame-size", "64M", "67108865"), ("--shards", "64", "65"), ("--shards", "1", "0"),
                 ("--mailbox-slots", "1024", "1000"), ("--connect-timeout", "24h", "25h"),
+                ("--history", "/topic/#=1", "/topic/#=0"), ("--history", "/topic/#=1000000", "/topic/#=1000001"),
+                ("--history", "/topic/a=1,2K,3m", "/topic/a=1,2K,3m,4"), ("--history", "a=1", "a"),
+                ("--history", "/topic/**=1,0", "/topic/**/b=1"), ("--history", "/topic/q=1,1G", "/queue/q=1"),
                 ("--heart-beat", "0,0", "0"), ("--heart-beat-tolerance", "1", "0.5"), ("--log-level", "warn", "loud"),
                 ("--cpus", "0-3,6", "3-0"), ("--pin", "auto", "yes"), ("--allow-anonymous", "on", "maybe")]:
             with self.subTest(flag):

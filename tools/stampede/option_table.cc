@@ -172,6 +172,23 @@ void add_queues(std::vector<Option>& table) {
                                   &Options::queue_idle_ms, kDeadline));
 }
 
+void add_kept(std::vector<Option>& table) {
+  const std::string kept = "Last values and history of topics, of each shard";
+  table.push_back(count_option("max-retained", kept, "Last values (retain:set)",
+                               &Options::retained_max, {0, 100'000'000}));
+  table.push_back(size_option("max-retained-bytes", kept, "Memory of the last values",
+                              &Options::retained_bytes_max, {0, 1024_GiB}));
+  table.push_back(duration_option("retain-time", kept,
+                                  "How long a last value is kept; 0 is for ever",
+                                  &Options::retain_time_ms, {0, kDeadlineMax}));
+  table.push_back(history_option(kept));
+  table.push_back(size_option("max-history-bytes", kept, "Memory of all histories",
+                              &Options::history_bytes_max, {0, 1024_GiB}));
+  table.push_back(size_option("max-replay-bytes", kept,
+                              "What was encoded for who resumes and waits for others who do",
+                              &Options::replay_bytes_max, {0, 1024_GiB}));
+}
+
 void add_deadlines(std::vector<Option>& table) {
   const std::string deadlines = "Deadlines";
   table.push_back(duration_option("http-timeout", deadlines,
@@ -264,6 +281,7 @@ const std::vector<Option>& option_table() {
     add_frames(rows);
     add_sessions(rows);
     add_queues(rows);
+    add_kept(rows);
     add_deadlines(rows);
     add_log(rows);
     return rows;

@@ -59,14 +59,25 @@ SnapshotFigures snapshot_figures(const net::ShardSnapshot& snapshot) {
   const core::ShardMetrics& metrics = snapshot.metrics;
   const net::RingCounters& ring = snapshot.net.ring;
   SnapshotFigures figures;
-  figures.tables = {
-      {"clients", tables.clients},       {"subscriptions", tables.subscriptions},
-      {"cursors", tables.cursors},       {"groups", tables.groups},
-      {"topics", tables.topics},         {"destinations", tables.destinations},
-      {"interested", tables.interested}, {"pattern_interests", tables.pattern_interests},
-      {"log_bytes", tables.log_bytes},   {"queues", tables.queues},
-      {"consumers", tables.consumers},   {"queued", tables.queued},
-      {"unsettled", tables.unsettled},   {"queue_bytes", tables.queue_bytes}};
+  figures.tables = {{"clients", tables.clients},
+                    {"subscriptions", tables.subscriptions},
+                    {"cursors", tables.cursors},
+                    {"groups", tables.groups},
+                    {"topics", tables.topics},
+                    {"destinations", tables.destinations},
+                    {"interested", tables.interested},
+                    {"pattern_interests", tables.pattern_interests},
+                    {"log_bytes", tables.log_bytes},
+                    {"queues", tables.queues},
+                    {"consumers", tables.consumers},
+                    {"queued", tables.queued},
+                    {"unsettled", tables.unsettled},
+                    {"queue_bytes", tables.queue_bytes},
+                    {"replays", tables.replays},
+                    {"retained", tables.retained},
+                    {"retained_bytes", tables.retained_bytes},
+                    {"history", tables.history},
+                    {"history_bytes", tables.history_bytes}};
   figures.counters = {{"connections_opened", metrics.connections_opened},
                       {"frames_received", metrics.frames_received},
                       {"bytes_received", metrics.bytes_received},
@@ -91,7 +102,11 @@ SnapshotFigures snapshot_figures(const net::ShardSnapshot& snapshot) {
                       {"queue_acknowledged", metrics.queue_acknowledged},
                       {"queue_refused", metrics.queue_refused},
                       {"queue_dropped", metrics.queue_dropped},
-                      {"queue_dead_dropped", metrics.queue_dead_dropped}};
+                      {"queue_dead_dropped", metrics.queue_dead_dropped},
+                      {"retained_evicted", metrics.retained_evicted},
+                      {"history_evicted", metrics.history_evicted},
+                      {"resumes_recovered", metrics.resumes_recovered},
+                      {"resumes_incomplete", metrics.resumes_incomplete}};
   append_dead(figures.counters, metrics);
   figures.closed = closed_figures(metrics);
   figures.net = net_figures(snapshot.net);

@@ -1,8 +1,10 @@
 #include "tools/stampede/special_options.h"
 
 #include <bit>
+#include <cstdint>
 #include <utility>
 
+#include "core/destination_name.h"
 #include "net/cpus.h"
 #include "net/listen_uri.h"
 #include "tools/stampede/option_kinds.h"
@@ -103,6 +105,95 @@ Option admin_option(std::string group) {
     return set(settings, values);
   };
   return option;
+}
+
+namespace {
+
+// PATTERN=COUNT[,BYTES[,AGE]].
+Result<core::HistoryRule> parse_history_rule(const std::string& text) {
+  const size_t equals = text.rfind('=');
+  const Values bounds = split_list(equals == std::string::npos ? "" : text.substr(equals + 1));
+  if (equals == 0 || bounds.empty() || bounds.size() > 3) {
+    return std::unexpected("'" + text + "' is not PATTERN=COUNT[,BYTES[,AGE]]");
+  }
+  core::HistoryRule rule;
+  rule.pattern = text.substr(0, equals);
+  Options no_limits;
+  no_limits.destination_bytes_max = no_limits.destination_levels_max = SIZE_MAX;
+  const core::DestinationKind kind =
+      core::classify_destination(rule.pattern, core::DestinationUse::kSubscribe, no_limits);
+  if (kind != core::DestinationKind::kTopic && kind != core::DestinationKind::kPattern) {
+    return std::unexpected("'" + rule.pattern + "' is no topic or pattern of topics");
+  }
+  const Result<uint64_t> messages = parse_count(bounds[0]);
+  if (!messages) return std::unexpected(messages.error());
+  if (*messages < 1 || *messages > kHistoryMessagesMax) {
+    return std::unexpected("'" + bounds[0] + "' is not between 1 and " +
+                           std::to_string(kHistoryMessagesMax));
+  }
+  rule.messages = *messages;
+  if (bounds.size() > 1) {
+    const Result<uint64_t> bytes = parse_size(bounds[1]);
+    if (!bytes) return std::unexpected(bytes.error());
+    rule.bytes = *bytes;
+  }
+  if (bounds.size() > 2) {
+    const Result<int64_t> time = parse_duration(bounds[2]);
+    if (!time) return std::unexpected(time.error());
+    rule.time_ms = *time;
+  }
+  return rule;
+}
+
+std::string format_history_rule(const core::HistoryRule& rule) {
+  std::string text = rule.pattern + "=" + std::to_string(rule.messages);
+  const bool has_time = rule.time_ms != core::kNever;
+  if (rule.bytes != SIZE_MAX) text += "," + format_size(rule.bytes);
+  if (has_time) text += "," + format_duration(rule.time_ms);
+  return text;
+}
+
+}  // namespace
+
+// What a list's commas took apart belongs together: only a rule has an equals sign.
+Option history_option(std::string group) {
+  auto set = [](Settings& settings, const Values& values) -> Result<void> {
+    Values texts;
+    for (const std::string& value : values) {
+      if (texts.empty() || value.find('=') != std::string::npos) {
+        texts.push_back(value);
+      } else {
+        texts.back() += "," + value;
+      }
+    }
+    if (texts.size() > kHistoryRulesMax) {
+      return std::unexpected("more than " + std::to_string(kHistoryRulesMax) + " patterns");
+    }
+    std::vector<core::HistoryRule> rules;
+    for (const std::string& text : texts) {
+      Result<core::HistoryRule> rule = parse_history_rule(text);
+      if (!rule) return std::unexpected(rule.error());
+      rules.push_back(std::move(*rule));
+    }
+    settings.broker.history = std::move(rules);
+    return {};
+  };
+  auto get = [](const Settings& settings) {
+    Values texts;
+    for (const core::HistoryRule& rule : settings.broker.history) {
+      texts.push_back(format_history_rule(rule));
+    }
+    return join_list(texts);
+  };
+  return {
+      .name = "history",
+      .group = std::move(group),
+      .value_name = "RULE",
+      .help = "Newest messages kept of topics: PATTERN=COUNT[,BYTES[,AGE]], the first that matches",
+      .is_list = true,
+      .set = set,
+      .get = get,
+  };
 }
 
 Option mailbox_slots_option(std::string group) {

@@ -180,9 +180,25 @@ void add_tables(MetricPage& page) {
   page.counter("stampede_destinations_forgotten_total",
                "Destinations that made room for others (--max-destinations)")
       .sum(counted(&core::ShardMetrics::destinations_forgotten));
-  page.gauge("stampede_memory_bytes", "Memory of what waits to be sent or settled, by kind")
+  page.gauge("stampede_kept_messages", "Messages of topics that are kept for who comes, by kind")
+      .sum(held(&ShardTables::retained), {{"kind", "last_value"}})
+      .sum(held(&ShardTables::history), {{"kind", "history"}});
+  page.counter("stampede_kept_evicted_total",
+               "Messages that were kept and made room for others (--max-retained, "
+               "--max-retained-bytes, --retain-time, --max-history-bytes, --max-destinations), by "
+               "kind")
+      .sum(counted(&core::ShardMetrics::retained_evicted), {{"kind", "last_value"}})
+      .sum(counted(&core::ShardMetrics::history_evicted), {{"kind", "history"}});
+  page.counter("stampede_resumes_total",
+               "Subscribers that said where they were, by whether nothing was missing from there")
+      .sum(counted(&core::ShardMetrics::resumes_recovered), {{"recovered", "true"}})
+      .sum(counted(&core::ShardMetrics::resumes_incomplete), {{"recovered", "false"}});
+  page.gauge("stampede_memory_bytes",
+             "Memory of what waits to be sent or settled, and of what is kept, by kind")
       .sum(held(&ShardTables::log_bytes), {{"kind", "fan_out_log"}})
-      .sum(held(&ShardTables::queue_bytes), {{"kind", "queues"}});
+      .sum(held(&ShardTables::queue_bytes), {{"kind", "queues"}})
+      .sum(held(&ShardTables::retained_bytes), {{"kind", "last_values"}})
+      .sum(held(&ShardTables::history_bytes), {{"kind", "history"}});
 }
 
 void add_shards(MetricPage& page, const std::vector<double>& busy_ratios) {
