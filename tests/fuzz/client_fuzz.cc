@@ -57,7 +57,7 @@ class Input {
 };
 
 // Whole frames, so that deep states are one octet away. A '$' is replaced by a digit.
-constexpr std::array<std::string_view, 20> kFrames = {
+constexpr std::array<std::string_view, 28> kFrames = {
     "CONNECT\naccept-version:1.2\nheart-beat:1000,1000\n\n",
     "CONNECT\naccept-version:1.1\n\n",
     "CONNECT\n\n",
@@ -78,6 +78,15 @@ constexpr std::array<std::string_view, 20> kFrames = {
     "ACK\nid:1\nreceipt:a\n\n",
     "SEND\n\n",
     "\n\n",
+    "SUBSCRIBE\nid:$\ndestination:/topic/a\nfrom-seq:$\nreceipt:h$\n\n",
+    "SUBSCRIBE\nid:$\ndestination:/topic/*\nfrom-seq:0\ninclude-position:true\n\n",
+    "SUBSCRIBE\nid:$\ndestination:/topic/"
+    "a\nx-stream-offset:first\nack:client\nprefetch-count:1\n\n",
+    "SUBSCRIBE\nid:$\ndestination:/topic/b\nfrom-seq:-1\ninclude-seq:s\nreceipt:h$\n\n",
+    "SUBSCRIBE\nid:$\ndestination:/topic/a\nx-stream-offset:timestamp=$\nreceipt:h$\n\n",
+    "SEND\ndestination:/topic/a\nretain:set\n\n$",
+    "SEND\ndestination:/topic/$\nretain:true\n\n$",
+    "SEND\ndestination:/topic/a\nretain:remove\n\n$",
 };
 
 // The same for what is acknowledged or answered. A '@' is replaced by what acknowledges one of the
@@ -130,6 +139,10 @@ Options options_for(unsigned choice) {
   options.queue_deliveries_max = 3;
   options.transactions_max = 2;
   options.transaction_steps_max = 3;
+  options.retained_max = 3;
+  options.retain_time_ms = 60'000;
+  options.history = {{.pattern = "/topic/#", .messages = 5, .time_ms = 60'000}};
+  if ((choice & 4) != 0) options.replay_bytes_max = 1'000;
   options.queue_full_policy = static_cast<QueueFullPolicy>(choice % 3);
   options.destinations_max = (choice & 1) != 0 ? 2 : 100;
   if ((choice & 2) != 0) options.send_bytes_max = 100;
@@ -257,14 +270,18 @@ class Clients {
       shards_.run();
     }
     CHECK(shards_.tables().clients == 0);
-    shards_.set_now(shards_.now() + 130'000);
-    for (stampede::core::ShardId id = 0; id < kShards; ++id)
-      shards_.shard(id).run_timers(shards_.now());
-    shards_.run();
+    // First what is kept of destinations goes, then they are forgotten.
+    for (int n = 0; n < 2; ++n) {
+      shards_.set_now(shards_.now() + 130'000);
+      for (stampede::core::ShardId id = 0; id < kShards; ++id)
+        shards_.shard(id).run_timers(shards_.now());
+      shards_.run();
+    }
     const stampede::core::ShardTables tables = shards_.tables();
     CHECK(tables.consumers == 0 && tables.unsettled == 0);
     CHECK(tables.clients == 0 && tables.subscriptions == 0 && tables.cursors == 0);
     CHECK(tables.groups == 0 && tables.topics == 0 && tables.log_bytes == 0);
+    CHECK(tables.replays == 0 && tables.retained == 0 && tables.history == 0);
     CHECK(tables.interested == 0 && tables.pattern_interests == 0 && tables.destinations == 0);
     for (stampede::core::ShardId id = 0; id < kShards; ++id) CHECK(shards_.shard(id).is_drained());
   }
