@@ -37,7 +37,8 @@ struct Flushed {
 // Checks that no connection is closed, since what is dropped is cheap.
 class BenchShards : private core::ShardObserver {
  public:
-  explicit BenchShards(core::ShardId shards = 1) : mailboxes_(shards, options_.mailbox_slots) {
+  explicit BenchShards(core::ShardId shards = 1, const core::Options& options = {})
+      : options_(options), mailboxes_(shards, options_.mailbox_slots) {
     core::ShardObserver& observer = *this;
     for (core::ShardId id = 0; id < shards; ++id) {
       shards_.push_back(std::make_unique<core::Shard>(id, shards, options_, mailboxes_, observer));
