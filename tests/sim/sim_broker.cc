@@ -79,8 +79,9 @@ core::ShardId SimBroker::any_shard() {
 void SimBroker::open(std::unique_ptr<SimPeer> owned, core::ShardId shard) {
   SimPeer& peer = *owned;
   peer.index = static_cast<uint32_t>(peers_.size());
-  const bool is_websocket = !random_.one_in(3);
-  const int version = 10 + static_cast<int>(random_.below(3));
+  const bool is_websocket = !random_.one_in(3) || are_alike_;
+  const int any_version = 10 + static_cast<int>(random_.below(3));
+  const int version = are_alike_ ? 12 : any_version;
   peer.protocol = std::make_unique<SimClient>(is_websocket, version, random_);
   peer.socket.shard = shard;
   present_.push_back(&peer);

@@ -107,6 +107,7 @@ class SimBroker : private core::ShardObserver {
   std::vector<std::unique_ptr<SimPeer>> peers_;
   std::vector<SimPeer*> present_;  // not released
   core::Millis now_ = 1'000'000;
+  bool are_alike_ = false;  // all peers speak 1.2 over WebSocket
   bool is_draining_ = false;
 
  private:
