@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ import unittest
 
 BINARY = os.environ["STAMPEDE_BINARY"]
 SECCOMP_RUN = os.environ["SECCOMP_RUN"]
+IS_SANITIZED = os.environ.get("IS_SANITIZED") == "1"
 DEADLINE = 20.0
 
 
@@ -28,14 +30,16 @@ def run(*command):
 class Broker:
     """A running broker with a log file and a ports file in a directory of its own."""
 
-    def __init__(self, *flags):
+    def __init__(self, *flags, address_space=None, stderr=None):
         self.directory = tempfile.TemporaryDirectory(prefix="stampede-process-")
         self.ports_file = self.path("ports.json")
         self.log_file = self.path("log")
         self.process = subprocess.Popen(
             [BINARY, "--listen", "ws://127.0.0.1:0", "--listen", "stomp://127.0.0.1:0", "--shards", "2",
              "--admin", "off", "--ports-file", self.ports_file, "--log-file", self.log_file, *flags],
-            env=clean_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+            env=clean_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, text=True)
+        if address_space is not None:
+            resource.prlimit(self.process.pid, resource.RLIMIT_AS, (address_space, address_space))
         self.lines = []
 
     def path(self, name):
@@ -247,6 +251,19 @@ class LogFormat(unittest.TestCase):
                 self.assertEqual(line["level"], "info")
                 self.assertNotEqual(line["reason"], "forged")
                 self.assertIsInstance(line["client"], int)
+
+
+class OutOfMemory(unittest.TestCase):
+    @unittest.skipIf(IS_SANITIZED, "sanitizers need more address space than any limit leaves")
+    def test_it_ends_with_a_line_that_says_so(self):
+        with tempfile.TemporaryFile("w+") as stderr:
+            with Broker("--max-queue-bytes", "4G", address_space=400 << 20, stderr=stderr) as broker:
+                with broker.connect() as client, self.assertRaises(OSError):
+                    while True:
+                        client.sendall(b"SEND\ndestination:/queue/a\n\n" + b"x" * 100_000 + b"\0")
+                self.assertEqual(broker.end(), -signal.SIGABRT)
+            stderr.seek(0)
+            self.assertRegex(stderr.read(), "stampede: out of memory: .*--max-queue-bytes")
 
 
 class System(unittest.TestCase):

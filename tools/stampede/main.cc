@@ -14,6 +14,7 @@
 #include "tools/stampede/admin/admin_pages.h"
 #include "tools/stampede/config.h"
 #include "tools/stampede/log.h"
+#include "tools/stampede/out_of_memory.h"
 #include "tools/stampede/ports_file.h"
 #include "tools/stampede/readiness_watch.h"
 #include "tools/stampede/signals.h"
@@ -140,6 +141,7 @@ int run_with_config(Action action, const Config& config) {
 
 int main(int argc, char** argv) {
   using namespace stampede::tools;
+  end_when_out_of_memory();
   const stampede::Result<CommandLine> command_line = parse_command_line(argc, argv);
   if (!command_line) return fail(kBadUsage, command_line.error());
   switch (command_line->action) {
