@@ -30,10 +30,12 @@ def run(*command):
 class Broker:
     """A running broker with a log file and a ports file in a directory of its own."""
 
-    def __init__(self, *flags, address_space=None, stderr=None):
+    def __init__(self, *flags, address_space=None, stderr=None, log_is=None):
         self.directory = tempfile.TemporaryDirectory(prefix="stampede-process-")
         self.ports_file = self.path("ports.json")
         self.log_file = self.path("log")
+        if log_is is not None:
+            os.symlink(log_is, self.log_file)
         self.process = subprocess.Popen(
             [BINARY, "--listen", "ws://127.0.0.1:0", "--listen", "stomp://127.0.0.1:0", "--shards", "2",
              "--admin", "off", "--ports-file", self.ports_file, "--log-file", self.log_file, *flags],
@@ -219,6 +221,18 @@ class Signals(unittest.TestCase):
                 self.assertRegex(line, rf" snapshot shard={shard}( [a-z0-9_]+=\d+){{30,}}$")
             clients = [int(count) for count in re.findall(r" clients=(\d+)", broker.log())]
             self.assertEqual(sum(clients), 1)
+
+
+class FullDisk(unittest.TestCase):
+    def test_a_log_that_cannot_be_written_stops_nobody(self):
+        with Broker(log_is="/dev/full") as broker:
+            for _ in range(3):
+                broker.connect().close()
+            os.remove(broker.log_file)
+            broker.process.send_signal(signal.SIGUSR1)
+            # What was lost is counted where there is room again: "started" at least.
+            broker.wait_for_log(r"log_lost lines=[1-9]")
+            broker.connect().close()
 
 
 class LogFormat(unittest.TestCase):

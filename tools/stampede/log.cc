@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <mutex>
+#include <utility>
 
 #include "tools/stampede/log_line.h"
 
@@ -40,6 +41,12 @@ class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
   explicit DescriptorSink(std::string path) : path_(std::move(path)) {}
   ~DescriptorSink() override { close_file(); }
 
+  // Lines that were lost before the last one, which was not. Each is told once.
+  [[nodiscard]] uint64_t take_lost() {
+    const std::lock_guard lock(mutex_);
+    return is_writing_ ? std::exchange(lost_, 0) : 0;
+  }
+
   Result<void> open_file() {
     const std::lock_guard lock(mutex_);
     if (path_.empty()) return {};
@@ -48,6 +55,7 @@ class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
       return std::unexpected("cannot open the log file " + path_ + ": " + std::strerror(errno));
     close_file();
     fd_ = fd;
+    is_torn_ = false;
     return {};
   }
 
@@ -55,17 +63,21 @@ class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
   void sink_it_(const spdlog::details::log_msg& message) override {
     spdlog::memory_buf_t line;
     formatter_->format(message, line);
-    const char* at = line.data();
-    size_t left = line.size();
     // A log that cannot be written to (disk full, reader gone) must not stop the broker: the line
-    // is lost.
-    while (left > 0) {
-      const ssize_t written = ::write(fd_, at, left);
+    // is lost, and so is a part of one, which ends where the next begins.
+    is_writing_ = (!is_torn_ || write_all("\n")) && write_all({line.data(), line.size()});
+    if (!is_writing_) ++lost_;
+  }
+
+  bool write_all(std::string_view text) {
+    while (!text.empty()) {
+      const ssize_t written = ::write(fd_, text.data(), text.size());
       if (written < 0 && errno == EINTR) continue;
-      if (written <= 0) return;
-      at += written;
-      left -= static_cast<size_t>(written);
+      if (written <= 0) return false;
+      text.remove_prefix(static_cast<size_t>(written));
+      is_torn_ = !text.empty();
     }
+    return true;
   }
   void flush_() override {}
 
@@ -75,6 +87,9 @@ class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
 
   const std::string path_;
   int fd_ = STDERR_FILENO;
+  bool is_writing_ = true;
+  bool is_torn_ = false;  // the last octet written ends no line
+  uint64_t lost_ = 0;
 };
 
 }  // namespace
@@ -86,6 +101,11 @@ struct Log::State {
   bool is_json;
 
   void write(net::LogLevel level, std::string_view line) {
+    write_line(level, line);
+    if (const uint64_t lost = sink->take_lost(); lost > 0)
+      write_line(net::LogLevel::kWarn, "log_lost lines=" + std::to_string(lost));
+  }
+  void write_line(net::LogLevel level, std::string_view line) {
     const std::string text = is_json ? json_members(line) : std::string(line);
     logger.log(to_spdlog(level), spdlog::string_view_t(text));
   }
