@@ -42,7 +42,8 @@ struct AdminListener::Connection {
   size_t discarded = 0;
 };
 
-Result<std::unique_ptr<AdminListener>> AdminListener::bind(const Options& options) {
+Result<std::unique_ptr<AdminListener>> AdminListener::bind(const Options& options,
+                                                           InheritedSockets& inherited) {
   const Result<SocketAddress> address = resolve(options.host, options.port);
   if (!address) return std::unexpected(address.error());
   if (!options.allow_anonymous && !address->is_loopback()) {
@@ -50,19 +51,23 @@ Result<std::unique_ptr<AdminListener>> AdminListener::bind(const Options& option
                            ": it can be reached from other machines and asks nobody who they are; "
                            "listen on 127.0.0.1 or give --allow-anonymous");
   }
-  Result<FileDescriptor> socket =
-      listen_on(*address, {.send_buffer_bytes = 0, .share_port = false});
-  if (!socket) return std::unexpected(std::move(socket.error()));
-  const Result<SocketAddress> bound = local_address(socket->get());
+  std::vector<SharedSocket> sockets = inherited.take(kName, *address);
+  if (sockets.empty()) {
+    Result<FileDescriptor> fd = listen_on(*address, {.send_buffer_bytes = 0, .share_port = false});
+    if (!fd) return std::unexpected(std::move(fd.error()));
+    sockets.push_back({.fd = std::move(*fd), .name = std::string(kName), .lives_on = false});
+  }
+  SharedSocket& socket = sockets.front();
+  const Result<SocketAddress> bound = local_address(socket.fd.get());
   if (!bound) return std::unexpected(bound.error());
-  fcntl(socket->get(), F_SETFL, O_NONBLOCK);
+  fcntl(socket.fd.get(), F_SETFL, O_NONBLOCK);
   std::unique_ptr<AdminListener> listener(
-      new AdminListener(std::move(*socket), bound->host_text(), bound->port()));
+      new AdminListener(std::move(socket), bound->host_text(), bound->port()));
   if (!listener->wakeup_.is_open()) return std::unexpected(std::string("cannot make an eventfd"));
   return listener;
 }
 
-AdminListener::AdminListener(FileDescriptor socket, std::string host, uint16_t port)
+AdminListener::AdminListener(SharedSocket socket, std::string host, uint16_t port)
     : socket_(std::move(socket)), host_(std::move(host)), port_(port) {}
 
 AdminListener::~AdminListener() {
@@ -83,6 +88,18 @@ void AdminListener::serve(Handler handler) {
   thread_ = std::thread([this] { run(); });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   pthread_setname_np(thread_.native_handle(), "admin");
+}
+
+SharedSocket AdminListener::copy_socket() const {
+  return {.fd = FileDescriptor(fcntl(socket_.fd.get(), F_DUPFD_CLOEXEC, 0)),
+          .name = std::string(kName),
+          .lives_on = socket_.lives_on};
+}
+
+void AdminListener::leave_to_other() {
+  // relaxed: nothing is published by it; the wake-up makes the thread look at it.
+  is_left_.store(true, std::memory_order_relaxed);
+  wakeup_.wake();
 }
 
 std::string AdminListener::uri() const { return "http://" + host_port_text(host_, port_); }
@@ -111,8 +128,8 @@ void AdminListener::wait() {
   std::vector<pollfd> waiting;
   waiting.push_back({.fd = wakeup_.fd(), .events = POLLIN, .revents = 0});
   // A negative descriptor is passed over.
-  const bool may_accept = accept_again_ms_ <= now_ms_;
-  waiting.push_back({.fd = may_accept ? socket_.get() : -1, .events = POLLIN, .revents = 0});
+  const bool may_accept = accept_again_ms_ <= now_ms_ && !is_left_.load(std::memory_order_relaxed);
+  waiting.push_back({.fd = may_accept ? socket_.fd.get() : -1, .events = POLLIN, .revents = 0});
   for (const Connection& connection : connections_) {
     const bool is_writing = connection.phase == Connection::Phase::kWriting;
     waiting.push_back({.fd = connection.fd.get(),
@@ -126,6 +143,7 @@ void AdminListener::wait() {
     (void)poll(waiting.data(), waiting.size(), static_cast<int>(patience) + 1);
   }
   wakeup_.finish_sleep();
+  if (waiting[0].revents != 0) wakeup_.consume();
   has_waiting_ = waiting[1].revents != 0;
   size_t place = 2;
   for (Connection& connection : connections_) connection.is_ready = waiting[place++].revents != 0;
@@ -141,7 +159,7 @@ void AdminListener::serve_ready() {
 void AdminListener::accept_waiting() {
   if (!has_waiting_) return;
   for (int accepts = 0; accepts < kAcceptsPerTurn; ++accepts) {
-    FileDescriptor fd(accept4(socket_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    FileDescriptor fd(accept4(socket_.fd.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!fd.is_open()) {
       if (!would_block() && errno != ECONNABORTED) accept_again_ms_ = now_ms_ + kAcceptRestMs;
       return;

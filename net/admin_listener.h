@@ -8,6 +8,7 @@
 #include <string>
 #include <thread>
 
+#include "net/inherited_sockets.h"
 #include "net/socket.h"
 #include "net/wakeup.h"
 #include "proto/base/result.h"
@@ -32,9 +33,12 @@ class AdminListener {
     uint16_t port = 0;             // 0: the kernel picks one
     bool allow_anonymous = false;  // without it only loopback addresses may be listened on
   };
+  // Its name among inherited sockets.
+  static constexpr std::string_view kName = "admin";
 
   // Takes the address; whoever connects waits until serve().
-  [[nodiscard]] static Result<std::unique_ptr<AdminListener>> bind(const Options& options);
+  [[nodiscard]] static Result<std::unique_ptr<AdminListener>> bind(const Options& options,
+                                                                   InheritedSockets& inherited);
   // Ends the thread and every connection, once the handler has returned.
   ~AdminListener();
   AdminListener(const AdminListener&) = delete;
@@ -42,6 +46,11 @@ class AdminListener {
 
   // Requires: called once.
   void serve(Handler handler);
+
+  // Its socket once more, for a process that is to go on with it.
+  [[nodiscard]] SharedSocket copy_socket() const;
+  // That process does: takes no more requests from it.
+  void leave_to_other();
 
   [[nodiscard]] std::string uri() const;  // "http://127.0.0.1:15672"
   [[nodiscard]] const std::string& host() const { return host_; }
@@ -55,7 +64,7 @@ class AdminListener {
  private:
   struct Connection;
 
-  AdminListener(FileDescriptor socket, std::string host, uint16_t port);
+  AdminListener(SharedSocket socket, std::string host, uint16_t port);
 
   void run();
   [[nodiscard]] int64_t next_deadline_ms() const;
@@ -70,7 +79,7 @@ class AdminListener {
   [[nodiscard]] static bool discard_input(Connection& connection);
 
   // Constant after construction, the handler after serve().
-  const FileDescriptor socket_;
+  const SharedSocket socket_;
   const std::string host_;
   const uint16_t port_;
   Handler handler_;
@@ -82,6 +91,7 @@ class AdminListener {
   // Any thread.
   Wakeup wakeup_;
   std::atomic<bool> ending_ = false;
+  std::atomic<bool> is_left_ = false;  // to another process
   std::thread thread_;
 };
 

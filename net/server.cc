@@ -1,5 +1,6 @@
 #include "net/server.h"
 
+#include <fcntl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 
@@ -9,6 +10,7 @@
 
 #include "net/clock.h"
 #include "net/cpus.h"
+#include "net/listeners.h"
 #include "net/node.h"
 #include "net/shard_thread.h"
 #include "proto/base/check.h"
@@ -28,59 +30,6 @@ constexpr int64_t kUserTimeoutMsMin = 30'000;
 
 // A turn takes milliseconds; whoever waits longer for a shard's answer asks in vain.
 constexpr std::chrono::seconds kAnswerPatience{2};
-
-using SocketsByShard = std::vector<std::vector<ListeningSocket>>;
-
-// One listening socket a shard, all on one port; adds them to `sockets`.
-Result<BoundListener> bind_listener(uint32_t listener, const ServerOptions& options,
-                                    SocketsByShard& sockets) {
-  const ListenUri& uri = options.listeners[listener];
-  Result<SocketAddress> address = resolve(uri.host, uri.port);
-  if (!address) return std::unexpected(std::move(address.error()));
-  if (!options.allow_anonymous && !address->is_loopback()) {
-    return std::unexpected(
-        "refusing to listen on " + address->text() +
-        ": it can be reached from other machines and any login is accepted; listen on "
-        "127.0.0.1 or give --allow-anonymous");
-  }
-  if (uri.port != 0) {
-    if (Result<void> is_free = check_port_is_free(*address); !is_free) {
-      return std::unexpected(std::move(is_free.error()));
-    }
-  }
-  for (std::vector<ListeningSocket>& of_shard : sockets) {
-    Result<FileDescriptor> socket = listen_on(
-        *address,
-        {.send_buffer_bytes = options.send_buffer_bytes,
-         .share_port = sockets.size() > 1,
-         .user_timeout_ms = *options.user_timeout_ms,
-         // A WebSocket has its pings; a kernel that wakes a telephone every ten seconds is no help.
-         .keep_alive = uri.transport == core::Transport::kTcp});
-    if (!socket) return std::unexpected(std::move(socket.error()));
-    // With port 0 the first one picked a port, which the others share.
-    Result<SocketAddress> bound = local_address(socket->get());
-    if (!bound) return std::unexpected(std::move(bound.error()));
-    address->set_port(bound->port());
-    of_shard.push_back({.fd = std::move(*socket), .listener = listener});
-  }
-  return BoundListener{.transport = uri.transport,
-                       .host = address->host_text(),
-                       .port = address->port(),
-                       .paths = uri.paths};
-}
-
-std::vector<ListenerPlan> plan_listeners(const std::vector<ListenUri>& uris,
-                                         const core::Options& options) {
-  std::vector<ListenerPlan> plans;
-  for (const ListenUri& uri : uris) {
-    plans.push_back({.transport = uri.transport,
-                     .upgrade = {.paths = uri.paths,
-                                 .head_bytes_max = options.http_head_bytes_max,
-                                 .headers_max = options.http_headers_max,
-                                 .allowed_origins = options.allowed_origins}});
-  }
-  return plans;
-}
 
 uint64_t random_boot_id() {
   uint64_t id = 0;
@@ -135,7 +84,8 @@ Server::~Server() {
   wait();
 }
 
-Result<std::unique_ptr<Server>> Server::start(ServerOptions options, core::Options core_options) {
+Result<std::unique_ptr<Server>> Server::start(ServerOptions options, core::Options core_options,
+                                              InheritedSockets inherited) {
   const unsigned cores = usable_cores();
   const core::ShardId shards =
       options.shards == 0 ? std::min(cores, core::kShardsMax) : options.shards;
@@ -160,12 +110,11 @@ Result<std::unique_ptr<Server>> Server::start(ServerOptions options, core::Optio
   core_options.wall_clock_offset_ms = to_millis(realtime_ns()) - to_millis(monotonic_ns());
 
   std::unique_ptr<Server> server(new Server);
-  SocketsByShard sockets(shards);
-  for (uint32_t listener = 0; listener < options.listeners.size(); ++listener) {
-    Result<BoundListener> bound = bind_listener(listener, options, sockets);
-    if (!bound) return std::unexpected(std::move(bound.error()));
-    server->bound_.push_back(std::move(*bound));
-  }
+  Result<Listeners> listeners = open_listeners(options, shards, inherited);
+  if (!listeners) return std::unexpected(std::move(listeners.error()));
+  server->bound_ = std::move(listeners->bound);
+  server->listening_ = std::move(listeners->copies);
+  server->are_shared_ = std::ranges::any_of(server->listening_, &SharedSocket::lives_on);
   server->is_pinned_ = !cpus->empty();
   server->drain_rate_ = options.drain_rate;
   server->node_ =
@@ -180,7 +129,7 @@ Result<std::unique_ptr<Server>> Server::start(ServerOptions options, core::Optio
     server->threads_.push_back(std::make_unique<ShardThread>(node, id));
     const std::optional<int> cpu =
         cpus->empty() ? std::optional<int>() : (*cpus)[id % cpus->size()];
-    Result<void> started = server->threads_.back()->start(std::move(sockets[id]), cpu);
+    Result<void> started = server->threads_.back()->start(std::move(listeners->by_shard[id]), cpu);
     if (started) continue;
     for (const auto& thread : server->threads_) thread->release(false);
     return std::unexpected(std::move(started.error()));
@@ -196,13 +145,20 @@ uint64_t Server::connections_max() const { return node_->limits.connections_max(
 void Server::drain(const DrainOrder& order) {
   // relaxed: only one caller goes on, and the phase below publishes what it writes.
   if (has_ended_.exchange(true, std::memory_order_relaxed)) return;
+  const bool are_shared = forget_listening();
   const core::Millis begin = to_millis(monotonic_ns()) + order.delay_ms;
   const core::Millis end_at = begin + order.for_ms / 4 * 3;
   const auto window_ms = static_cast<core::Millis>(connections() * 1000 / drain_rate_);
   core::DrainTimes leave;
-  if (window_ms > kTogetherMs) leave = {.leave_by = begin + window_ms, .end_at = end_at};
+  // Where another process goes on with the sockets, who is in the middle of its handshake is not
+  // refused either.
+  if (window_ms > kTogetherMs || are_shared)
+    leave = {.leave_by = begin + window_ms, .end_at = end_at};
   for (const auto& control : node_->controls) {
-    control->drain = {.begin = begin, .leave = leave, .deadline = begin + order.for_ms};
+    control->drain = {.begin = begin,
+                      .leave = leave,
+                      .deadline = begin + order.for_ms,
+                      .sockets_live_on = are_shared};
     ShardControl::Phase serving = ShardControl::Phase::kServe;
     // release: the schedule is there for whoever sees the phase. A stop is not taken back.
     if (control->phase.compare_exchange_strong(serving, ShardControl::Phase::kDrain,
@@ -215,11 +171,32 @@ void Server::drain(const DrainOrder& order) {
 
 void Server::stop_now() {
   has_ended_.store(true, std::memory_order_relaxed);
+  (void)forget_listening();
   for (const auto& control : node_->controls) {
     // release: as in drain().
     control->phase.store(ShardControl::Phase::kStop, std::memory_order_release);
     control->wakeup.wake();
   }
+}
+
+std::vector<SharedSocket> Server::copy_listening_sockets() {
+  const std::lock_guard lock(listening_mutex_);
+  std::vector<SharedSocket> copies;
+  are_shared_ = true;
+  for (const SharedSocket& socket : listening_) {
+    copies.push_back({.fd = FileDescriptor(fcntl(socket.fd.get(), F_DUPFD_CLOEXEC, 0)),
+                      .name = socket.name,
+                      .lives_on = socket.lives_on});
+    if (!copies.back().fd.is_open()) return {};
+  }
+  return copies;
+}
+
+// A copy keeps a socket open for the kernel, which would go on to accept for it.
+bool Server::forget_listening() {
+  const std::lock_guard lock(listening_mutex_);
+  listening_.clear();
+  return are_shared_;
 }
 
 void Server::wait() {

@@ -11,6 +11,7 @@
 #include "core/options.h"
 #include "core/shard_types.h"
 #include "net/event_log.h"
+#include "net/inherited_sockets.h"
 #include "net/listen_uri.h"
 #include "net/net_metrics.h"
 #include "proto/base/result.h"
@@ -64,13 +65,14 @@ struct DrainOrder {
 // Server is a running broker: its listening sockets, its shards on their threads, its log.
 //
 // Owns:      all of that.
-// Thread:    start, wait and destruction: one. drain, stop_now, ask_shards, connections: any.
+// Thread:    start, wait and destruction: one. The others: any.
 // Invariant: when start() returns a server, every shard accepts; when it returns an error, nothing
 // is left behind.
 class Server {
  public:
   [[nodiscard]] static Result<std::unique_ptr<Server>> start(ServerOptions options,
-                                                             core::Options core_options);
+                                                             core::Options core_options,
+                                                             InheritedSockets inherited = {});
   // Stops at once if it still runs.
   ~Server();
   Server(const Server&) = delete;
@@ -87,6 +89,9 @@ class Server {
   // are so many that those who come back would be a crowd, else all together. Only the first call
   // counts. Returns at once.
   void drain(const DrainOrder& order);
+  // The listening sockets once more, for a process that is to go on with them; none from drain() or
+  // stop_now() on.
+  [[nodiscard]] std::vector<SharedSocket> copy_listening_sockets();
   // Ends within a second, also during a drain. Returns at once.
   void stop_now();
   // Until the shards have ended after drain() or stop_now(); every line of the log is out then.
@@ -107,6 +112,12 @@ class Server {
   std::vector<std::unique_ptr<ShardThread>> threads_;
   std::vector<BoundListener> bound_;
   bool is_pinned_ = false;
+  // True if another process has them, too.
+  [[nodiscard]] bool forget_listening();
+
+  std::mutex listening_mutex_;
+  std::vector<SharedSocket> listening_;
+  bool are_shared_ = false;  // with another process, which goes on with what waits in them
   uint32_t drain_rate_ = 0;
   std::atomic<bool> has_ended_ = false;  // drain() or stop_now() was called
   std::mutex ask_mutex_;                 // one asker at a time

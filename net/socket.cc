@@ -158,6 +158,11 @@ Result<FileDescriptor> listen_on(const SocketAddress& address, const ListenOptio
   return fd;
 }
 
+Result<void> set_up_listener(int fd, const ListenOptions& options) {
+  if (set_up_for_connections(fd, options)) return {};
+  return std::unexpected(failure("cannot set up the socket that was passed to this process"));
+}
+
 Result<void> check_port_is_free(const SocketAddress& address) {
   Result<FileDescriptor> probe = bound_socket(address, false);
   if (!probe) return std::unexpected(std::move(probe.error()));

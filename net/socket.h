@@ -59,6 +59,8 @@ struct ListenOptions {
 // A listening socket with TCP_NODELAY, which connections inherit too.
 [[nodiscard]] Result<FileDescriptor> listen_on(const SocketAddress& address,
                                                const ListenOptions& options);
+// The same for a socket that listens already, but for sharing its port.
+[[nodiscard]] Result<void> set_up_listener(int fd, const ListenOptions& options);
 // An error if somebody listens there already. SO_REUSEPORT alone would let a second broker of the
 // same user join in.
 [[nodiscard]] Result<void> check_port_is_free(const SocketAddress& address);

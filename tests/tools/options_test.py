@@ -17,6 +17,7 @@ OTHER_VALUES = {
     "admin": "127.0.0.1:2",
     "listen": "ws://127.0.0.1:1",
     "ports_file": "/tmp/ports.json",
+    "takeover": "/tmp/stampede.sock",
     "log_file": "/tmp/stampede.log",
     "allowed_origins": "https://a.example,https://*.b.example",
     "cpus": "0-1",

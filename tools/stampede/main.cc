@@ -1,5 +1,7 @@
 // stampede: parses what it is told, does what was asked, or runs the broker until a signal ends it.
 
+#include <unistd.h>
+
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -17,8 +19,11 @@
 #include "tools/stampede/out_of_memory.h"
 #include "tools/stampede/ports_file.h"
 #include "tools/stampede/readiness_watch.h"
+#include "tools/stampede/service_manager.h"
 #include "tools/stampede/signals.h"
 #include "tools/stampede/special_options.h"
+#include "tools/stampede/start_sockets.h"
+#include "tools/stampede/succession.h"
 
 namespace stampede::tools {
 namespace {
@@ -50,28 +55,28 @@ int check_system() {
 }
 
 // Requires: the settings are without errors.
-net::ServerOptions server_options(const Settings& settings, Log& log) {
+net::ServerOptions server_options(const Settings& settings, std::vector<net::ListenUri> listeners,
+                                  Log& log) {
   net::ServerOptions options = settings.server;
-  for (const std::string& uri : settings.listen)
-    options.listeners.push_back(*net::parse_listen_uri(uri));
+  options.listeners = std::move(listeners);
   options.log = [&log](net::LogLevel level, std::string_view line) { log.write(level, line); };
   return options;
 }
 
 // Null: it is off. The address is taken before there is a shard, so that one that is not to be had
 // ends the start early.
-Result<std::unique_ptr<net::AdminListener>> bind_admin(const Settings& settings) {
+Result<std::unique_ptr<net::AdminListener>> bind_admin(const Settings& settings,
+                                                       net::InheritedSockets& inherited) {
   std::optional<net::AdminListener::Options> options = *parse_admin(settings.admin);
   if (!options) return nullptr;
   options->allow_anonymous = settings.server.allow_anonymous;
-  Result<std::unique_ptr<net::AdminListener>> admin = net::AdminListener::bind(*options);
+  Result<std::unique_ptr<net::AdminListener>> admin = net::AdminListener::bind(*options, inherited);
   if (!admin) return std::unexpected(admin.error() + " (--admin HOST:PORT, or --admin off)");
   return admin;
 }
 
-// Says where the broker listens, to people and to --ports-file.
-Result<void> announce(const net::Server& server, const net::AdminListener* admin,
-                      const Settings& settings, Log& log) {
+// Says where the broker listens.
+void announce(const net::Server& server, const net::AdminListener* admin, Log& log) {
   std::string lines;
   for (const net::BoundListener& listener : server.bound()) {
     lines += "listening on " + listener.uri();
@@ -80,18 +85,11 @@ Result<void> announce(const net::Server& server, const net::AdminListener* admin
     lines += '\n';
   }
   if (admin != nullptr) lines += "admin on " + admin->uri() + "\n";
-  if (!settings.ports_file.empty()) {
-    if (Result<void> written = write_ports_file(settings.ports_file, server.bound(), admin);
-        !written) {
-      return written;
-    }
-  }
   log.write(net::LogLevel::kInfo,
             "started shards=" + std::to_string(server.shards()) +
                 " pinned=" + (server.is_pinned() ? "yes" : "no") +
                 " max_connections=" + std::to_string(server.connections_max()));
   print(lines + "ready\n");
-  return {};
 }
 
 int run(const Config& config) {
@@ -105,10 +103,14 @@ int run(const Config& config) {
   if (!log) return fail(kError, log.error());
   for (const std::string& key : config.unknown_keys) (*log)->write(net::LogLevel::kWarn, key);
 
-  Result<std::unique_ptr<net::AdminListener>> bound_admin = bind_admin(settings);
+  Result<StartSockets> sockets = gather_sockets(config);
+  if (!sockets) return fail(kError, sockets.error());
+  Result<std::unique_ptr<net::AdminListener>> bound_admin =
+      bind_admin(settings, sockets->inherited);
   if (!bound_admin) return fail(kError, bound_admin.error());
   Result<std::unique_ptr<net::Server>> server =
-      net::Server::start(server_options(settings, **log), settings.broker);
+      net::Server::start(server_options(settings, std::move(sockets->listeners), **log),
+                         settings.broker, std::move(sockets->inherited));
   if (!server) return fail(kError, server.error());
   ReadinessWatch readiness;
   const SignalThread signals(**server, **log, settings, readiness);
@@ -118,9 +120,19 @@ int run(const Config& config) {
   if (admin != nullptr) {
     admin->serve([&pages](const proto::HttpRequest& request) { return pages.answer(request); });
   }
-  if (Result<void> announced = announce(**server, admin.get(), settings, **log); !announced) {
-    return fail(kError, announced.error());
+  // What can still fail comes before the place of another broker is taken.
+  if (!settings.ports_file.empty()) {
+    if (const Result<void> written =
+            write_ports_file(settings.ports_file, (*server)->bound(), admin.get());
+        !written) {
+      return fail(kError, written.error());
+    }
   }
+  Succession succession(**server, admin.get(), settings, **log);
+  if (Result<void> begun = succession.begin(std::move(sockets->takeover)); !begun)
+    return fail(kError, begun.error());
+  announce(**server, admin.get(), **log);
+  notify_service_manager("READY=1\nMAINPID=" + std::to_string(getpid()) + "\nSTATUS=serving");
   (*server)->wait();
   (*log)->write(net::LogLevel::kInfo, "stopped");
   return kClean;

@@ -31,6 +31,11 @@ void add_running(std::vector<Option>& table) {
   table.push_back(text_option("ports-file", listening, "FILE",
                               "Write the bound addresses there as JSON when ready",
                               &Settings::ports_file));
+  table.push_back(
+      text_option("takeover", listening, "SOCKET",
+                  "Take the place of the broker that listens on this Unix socket, if there "
+                  "is one, and let the next one take ours",
+                  &Settings::takeover));
   table.push_back(number_or_auto("max-connections", listening,
                                  "Open connections; auto is the limit of open files less a reserve",
                                  &ServerOptions::connections_max, {1, 10'000'000}));

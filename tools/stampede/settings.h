@@ -27,6 +27,7 @@ struct Settings {
   std::vector<std::string> listen = {"ws://127.0.0.1:15674", "stomp://127.0.0.1:61613"};
   std::string admin = "127.0.0.1:15672";  // "off": no admin listener
   std::string ports_file;                 // empty: none is written
+  std::string takeover;                   // path of a socket; empty: nobody takes over
   std::optional<int64_t> drain_delay_ms;  // none: by whether somebody watches /readyz
   int64_t drain_time_ms = 30'000;
 

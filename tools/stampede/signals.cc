@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "tools/stampede/service_manager.h"
 #include "tools/stampede/snapshot_line.h"
 #include "tools/stampede/units.h"
 
@@ -95,6 +96,7 @@ void SignalThread::on_terminate() {
                  " drain_delay=" + format_duration(delay_ms) +
                  " drain_time=" + format_duration(settings_.drain_time_ms));
   server_.drain({.for_ms = settings_.drain_time_ms, .delay_ms = delay_ms});
+  notify_service_manager("STOPPING=1\nSTATUS=draining");
 }
 
 void SignalThread::log_snapshot() {
