@@ -1,15 +1,17 @@
 """SIGTERM with very many clients, under load: they leave one after the other, each with a close code, and no RECEIPT was a lie.
 
-STAMPEDE_DRAIN_CLIENTS   how many hold a connection (default 500); beyond 20,000 raise the limit of open files
+STAMPEDE_DRAIN_CLIENTS   how many hold a connection (default 500); the broker needs a descriptor for each
 STAMPEDE_DRAIN_TIME      seconds for --drain-time (default 4)
 """
 
+import json
 import os
-import resource
 import selectors
 import signal
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 import unittest
@@ -21,11 +23,16 @@ from connect_stream import HANDSHAKE
 CLIENTS = int(os.environ.get("STAMPEDE_DRAIN_CLIENTS", "500"))
 DRAIN_TIME = int(os.environ.get("STAMPEDE_DRAIN_TIME", "4"))
 SUBSCRIBERS = 12
+CLIENTS_OF_A_PROCESS = 8000
 CONNECT = encode("CONNECT", {"accept-version": "1.2", "host": "x"})
 
 
 class Herd:
-    """Idle WebSocket clients in one thread, each subscribed; notes when each got which close code."""
+    """Idle WebSocket clients, each subscribed; notes when each got which close code.
+
+    A process of its own: `drain_herd_test.py --herd PORT COUNT TOPIC` prints a line when all are there, and one with
+    {"closes": [[when, code], ...], "failures": [...]} when all have left.
+    """
 
     def __init__(self, port, count, topic):
         self.port = port
@@ -36,7 +43,6 @@ class Herd:
         self.subscribed = 0
         self.closes = []    # (when, code)
         self.failures = []
-        self.thread = threading.Thread(target=self._run, daemon=True)
 
     def connect(self):
         opened = 0
@@ -83,24 +89,18 @@ class Herd:
         del self.octets[sock]
         sock.close()
 
-    def start(self):
-        self.thread.start()
-
-    def _run(self):
+    def run(self):
+        self.connect()
+        print("there", flush=True)
         while self.octets:
             self._look(1.0)
+        print(json.dumps({"closes": self.closes, "failures": self.failures}), flush=True)
 
 
 class DrainHerd(unittest.TestCase):
     def setUp(self):
-        needed = CLIENTS + 200
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if hard < needed + 300:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (needed + 300, needed + 300))  # root may
-        elif soft < needed:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         self.broker = Broker("--drain-time", f"{DRAIN_TIME}s", "--drain-rate", "50", "--drain-delay", "0",
-                             "--send-buffer", "16K")
+                             "--max-connections", str(CLIENTS + 20))
         self.addCleanup(self.broker.kill)
         self.topic = unique()
         self.acknowledged = 0
@@ -148,10 +148,21 @@ class DrainHerd(unittest.TestCase):
             outcome["ended"] = time.monotonic()
             client.close()
 
+    def start_herds(self):
+        herds = []
+        for first in range(0, CLIENTS, CLIENTS_OF_A_PROCESS):
+            count = min(CLIENTS - first, CLIENTS_OF_A_PROCESS)
+            command = [sys.executable, "-B", os.path.abspath(__file__), "--herd", str(self.broker.ws), str(count), "/topic/quiet"]
+            herds.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+            self.addCleanup(herds[-1].stdout.close)
+            self.addCleanup(herds[-1].wait)
+            self.addCleanup(herds[-1].kill)
+        for herd in herds:
+            self.assertEqual(herd.stdout.readline(), "there\n")
+        return herds
+
     def test_every_client_is_told_and_no_receipt_was_a_lie(self):
-        herd = Herd(self.broker.ws, CLIENTS, "/topic/quiet")
-        herd.connect()
-        self.assertEqual(herd.failures, [])
+        herds = self.start_herds()
         subscribers = [WsClient(self.broker) if n % 2 else TcpClient(self.broker) for n in range(SUBSCRIBERS)]
         outcomes = [{} for _ in subscribers]
         for client in subscribers:
@@ -162,22 +173,22 @@ class DrainHerd(unittest.TestCase):
         for thread in threads:
             thread.start()
         wait_until(lambda: self.acknowledged > 50, "some load", 20)
-        herd.start()
         before = self.acknowledged
         begin = time.monotonic()
         self.broker.process.send_signal(signal.SIGTERM)
         code = self.broker.process.wait(seconds(DRAIN_TIME + 10))
         took = time.monotonic() - begin
-        herd.thread.join(seconds(10))
+        reports = [json.loads(herd.stdout.readline()) for herd in herds]
         for thread in threads:
             thread.join(seconds(10))
         print(f"{CLIENTS} clients were told goodbye in {took:.1f} s of {DRAIN_TIME} s; "
               f"{self.acknowledged} receipts, {before} before SIGTERM", flush=True)
         self.assertEqual(code, 0, self.broker.stderr()[-3000:])
         self.assertLessEqual(took, DRAIN_TIME + seconds(1))
-        self.assertEqual(herd.failures, [])
-        self.assertEqual([code for _, code in herd.closes], [1012] * CLIENTS)
-        self.check_spread([when - begin for when, _ in herd.closes])
+        self.assertEqual([failure for report in reports for failure in report["failures"]], [])
+        closes = [close for report in reports for close in report["closes"]]
+        self.assertEqual([code for _, code in closes], [1012] * CLIENTS)
+        self.check_spread([when - begin for when, _ in closes])
         for index, outcome in enumerate(outcomes):
             self.check_subscriber(index, outcome, before)
 
@@ -199,4 +210,7 @@ class DrainHerd(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    if sys.argv[1:2] == ["--herd"]:
+        Herd(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]).run()
+    else:
+        unittest.main()
