@@ -350,7 +350,10 @@ void Client::plan_flush(std::span<SendSpan> spans, FlushPlan& plan, Millis now) 
   }
   if (outflow_.is_sending()) return;
   const Options& options = shard_.options();
-  if (has_queue_deliveries()) gather_queue_deliveries(options.send_bytes_max);
+  if (has_queue_deliveries()) {
+    shard_.queue_routes.gather(*this, queues_served(), options.send_bytes_max,
+                               outflow_.gathering());
+  }
   const Outflow::Send send = outflow_.begin_send(spans, options.send_bytes_max, now);
   if (send.bytes == 0) {
     plan.action = plan_ending();
@@ -365,30 +368,6 @@ void Client::plan_flush(std::span<SendSpan> spans, FlushPlan& plan, Millis now) 
   plan.action = FlushAction::kSend;
   plan.spans = send.spans;
   plan.bytes = send.bytes;
-}
-
-// Whole MESSAGEs from each queue in turn, until a send is full.
-void Client::gather_queue_deliveries(size_t bytes_max) {
-  QueueSubscriptions& queues = *session_.queue_subscriptions();
-  std::string& out = outflow_.gathering();
-  while (QueueSubscription* const next = queues.next_waiting(queues_served())) {
-    if (out.size() >= bytes_max) break;
-    std::string& frame = shard_.frame_scratch;
-    const bool is_utf8 = next->take(frame, session_.version(), shard_.options().boot_id);
-    append_framed(out, framing(), frame, is_utf8);
-  }
-  for (const auto& queue : queues.all()) queue->begin_flight();
-}
-
-// What an auto subscription was sent is consumed.
-void Client::settle_sent_deliveries() {
-  QueueSubscriptions* const queues = session_.queue_subscriptions();
-  if (queues == nullptr) return;
-  for (const auto& queue : queues->all()) {
-    const uint64_t tag = queue->end_flight();
-    if (tag == 0) continue;
-    shard_.queue_routes.settle(*this, *queue, tag, Settlement::kAck, true, shard_.now());
-  }
 }
 
 // Nothing is left to send: the next step of ending, if the client is on its way out.
@@ -415,7 +394,8 @@ FlushAction Client::plan_ending() {
 
 void Client::on_sent() {
   outflow_.end_send(shard_.topics);
-  settle_sent_deliveries();
+  if (session_.queue_subscriptions() != nullptr)
+    shard_.queue_routes.settle_sent(*this, shard_.now());
   if (phase_ == ClientPhase::kLingering && has_peer_ended_) {
     abort(CloseReason::kPeerClosed, "end of stream");
     return;

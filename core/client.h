@@ -178,8 +178,6 @@ class Client {
   [[nodiscard]] bool has_queue_deliveries() const {
     return phase_ == ClientPhase::kConnected && session_.has_queue_deliveries(queues_served());
   }
-  void gather_queue_deliveries(size_t bytes_max);
-  void settle_sent_deliveries();
   void settle_one(const Session::FoundDelivery& found, Settlement settlement);
   [[nodiscard]] Millis next_deadline() const;
   void on_deadline_connected(Millis now);

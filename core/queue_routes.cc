@@ -175,6 +175,27 @@ std::vector<std::pair<ShardId, Reservation>> QueueRoutes::room_needed(
   return needed;
 }
 
+void QueueRoutes::gather(Client& client, QueueSubscriptions::Which which, size_t bytes_max,
+                         std::string& out) {
+  const Session& session = client.session();
+  QueueSubscriptions& queues = *session.queue_subscriptions();
+  const WireVariant::Framing framing = client.wire_variant().framing;
+  while (QueueSubscription* const next = queues.next_waiting(which)) {
+    if (out.size() >= bytes_max) break;
+    std::string& frame = shard_.frame_scratch;
+    const bool is_utf8 = next->take(frame, session.version(), shard_.options().boot_id);
+    append_framed(out, framing, frame, is_utf8);
+  }
+  for (const auto& queue : queues.all()) queue->begin_flight();
+}
+
+void QueueRoutes::settle_sent(Client& client, Millis now) {
+  for (const auto& queue : client.session().queue_subscriptions()->all()) {
+    const uint64_t tag = queue->end_flight();
+    if (tag != 0) settle(client, *queue, tag, Settlement::kAck, true, now);
+  }
+}
+
 void QueueRoutes::commit(Client& client, Transaction& transaction, uint32_t ticket, Millis now) {
   Commit commit = {.client = client.ref(),
                    .ticket = ticket,

@@ -42,6 +42,12 @@ class QueueRoutes : private QueueOutlet {
   void release(Client& client, const QueueSubscription& consumer, Millis now);
   void settle(Client& client, const QueueSubscription& consumer, uint64_t tag,
               Settlement settlement, bool is_cumulative, Millis now);
+  // Appends whole MESSAGEs of the client's subscriptions in turn, until a send is full. Requires:
+  // it has some, here and below.
+  void gather(Client& client, QueueSubscriptions::Which which, size_t bytes_max, std::string& out);
+  // The send with the last that were gathered is complete: what auto subscriptions got of it is
+  // consumed.
+  void settle_sent(Client& client, Millis now);
   // Does what the transaction holds. `ticket` has a part for each message and one more. The client
   // is not listened to before that is done, or found impossible.
   void commit(Client& client, Transaction& transaction, uint32_t ticket, Millis now);
