@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/destination_name.h"
+#include "net/buffer_ring.h"
 #include "tests/net/ring_faults.h"
 #include "tests/net/server_fixture.h"
 
@@ -60,6 +61,8 @@ class FaultFixture : public ServerFixture {
     EXPECT_EQ(sum.tables.log_bytes, 0u);
     EXPECT_EQ(sum.net.connections, 0u);
     EXPECT_EQ(sum.net.inbound_waiting, 0u);
+    EXPECT_EQ(sum.net.receive_buffers_free, uint64_t{kReceiveBuffers} * server_->shards());
+    EXPECT_EQ(sum.net.send_slots_used, 0u);
   }
 
   RingFaults faults_;
@@ -135,6 +138,21 @@ TEST_P(FaultRow, SendThatFailsMidFrameEndsInAResetAndNotInHalfAFrame) {
   publish(*publisher, 1);
   EXPECT_EQ(victim->expect_frame(), "<reset>");
   EXPECT_TRUE(wait_until([&] { return server_->connections() == 1; }));
+}
+
+TEST_P(FaultRow, SendThatFailsWhileMuchWasReceivedGivesAllBuffersBack) {
+  start();
+  auto victim = connected();
+  std::string much;
+  for (int n = 0; n < 2'000; ++n) {
+    much += "SEND\ndestination:/topic/f\nreceipt:r\n\n" + body(n, 1'000) + '\0';
+  }
+  faults_.set(Fault::kSendFailed, {.times = 1, .skip = 5});
+  // It may be cut off before it has said it all.
+  (void)::send(victim->fd(), much.data(), much.size(), MSG_NOSIGNAL);
+  EXPECT_TRUE(wait_until([&] { return lines_with("reason=peer_reset") == 1; }));
+  victim.reset();
+  expect_nothing_left();
 }
 
 // -- Receives.

@@ -128,12 +128,12 @@ void RingFaults::stay_if_stalled(size_t ring) {
 
 std::vector<std::string> RingFaults::violations() const {
   const std::lock_guard lock(mutex_);
-  return violations_;
+  return {violations_.begin(), violations_.end()};
 }
 
 void RingFaults::violation(const std::string& what) {
   const std::lock_guard lock(mutex_);
-  violations_.push_back(what);
+  violations_.insert(what);
 }
 
 void RingFaults::begin_operation(int fd) {
@@ -150,7 +150,7 @@ void RingFaults::end_operation(int fd) {
 void RingFaults::on_close(int fd) {
   const std::lock_guard lock(mutex_);
   if (operations_.erase(fd) > 0)
-    violations_.push_back("a descriptor is closed with an operation under way");
+    violations_.insert("a descriptor is closed with an operation under way");
 }
 
 }  // namespace stampede::net

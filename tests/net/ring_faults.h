@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -84,7 +85,7 @@ class RingFaults {
   void wait_until_stalled();
   void resume();
 
-  // What the broker did that it must not.
+  // What the broker did that it must not, each once.
   [[nodiscard]] std::vector<std::string> violations() const;
 
   // -- For the rings.
@@ -125,7 +126,7 @@ class RingFaults {
   size_t stalled_ring_ = SIZE_MAX;
   bool is_stalled_ = false;
   std::unordered_map<int, int> operations_;  // by descriptor
-  std::vector<std::string> violations_;
+  std::set<std::string> violations_;
 };
 
 }  // namespace stampede::net
