@@ -19,13 +19,18 @@ Millis margin_of(Millis interval) {
   return std::min(interval / 10 + 2 * TimerWheel::kTickMs, interval / 2);
 }
 
+uint32_t shortened(Millis interval) {
+  return static_cast<uint32_t>(std::min<Millis>(interval, INT32_MAX));
+}
+
 }  // namespace
 
 void Liveness::agree(HeartBeatWish wish, const Options& options, Transport transport) {
   const bool can_be_asked = transport == Transport::kWebSocket && options.ping_interval_ms > 0;
   if (const Millis every = negotiate(options.heart_beat_send_ms, wish.wants_ms); every > 0) {
     // More often than it was asked for does no harm.
-    send_every_ = std::max(std::min(every, options.heart_beat_ms_max), options.heart_beat_ms_min);
+    send_every_ =
+        shortened(std::max(std::min(every, options.heart_beat_ms_max), options.heart_beat_ms_min));
   }
   const Millis promised = negotiate(wish.can_ms, options.heart_beat_receive_ms);
   // Who promises to beat once a day is to be noticed missing sooner than that, as if it had
@@ -37,11 +42,12 @@ void Liveness::agree(HeartBeatWish wish, const Options& options, Transport trans
         static_cast<Millis>(static_cast<double>(interval) * options.heart_beat_tolerance);
     // Three quarters of it pass before a ping: by then a beat of who is well has come, and it costs
     // nobody a ping.
-    silence_max_ = can_be_asked ? patience - patience / 4 : patience;
-    answer_within_ = patience - silence_max_;
+    const Millis silence = can_be_asked ? patience - patience / 4 : patience;
+    silence_max_ = shortened(silence);
+    answer_within_ = shortened(patience - silence);
   } else if (can_be_asked) {
-    silence_max_ = options.ping_interval_ms;
-    answer_within_ = options.ping_timeout_ms;
+    silence_max_ = shortened(options.ping_interval_ms);
+    answer_within_ = shortened(options.ping_timeout_ms);
   }
 }
 
@@ -61,7 +67,7 @@ const char* Liveness::offence() const {
 }
 
 Millis Liveness::beat_at() const {
-  return send_every_ == 0 ? kNever : sent_at_ + send_every_ - margin_of(send_every_);
+  return send_every_ == 0 ? kNever : sent_at_ + send_every_ - margin_of(Millis{send_every_});
 }
 
 Millis Liveness::next_deadline() const { return std::min(judgement_at(), beat_at()); }

@@ -58,11 +58,13 @@ class Liveness {
   Millis received_at_;
   Millis sent_at_;
   Millis asked_at_ = kNever;  // a ping that nothing came after yet
-  // Agreed; 0: not.
-  Millis send_every_ = 0;
-  Millis silence_max_ = 0;    // then it is asked, or, if it cannot be, dead
-  Millis answer_within_ = 0;  // 0: it cannot be asked
+  // Agreed, in milliseconds; 0: not. A client is idle for most of its life, so they are short: 24
+  // days are as good as never.
+  uint32_t send_every_ = 0;
+  uint32_t silence_max_ = 0;    // then it is asked, or, if it cannot be, dead
+  uint32_t answer_within_ = 0;  // 0: it cannot be asked
   bool has_promised_ = false;
 };
+static_assert(sizeof(Liveness) == 40);
 
 }  // namespace stampede::core

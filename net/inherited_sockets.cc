@@ -32,8 +32,6 @@ Result<void> InheritedSockets::add(SharedSocket socket) {
   Result<SocketAddress> address = local_address(fd);
   if (!address) return std::unexpected(std::move(address.error()));
   fcntl(fd, F_SETFD, FD_CLOEXEC);
-  // The ring would give EAGAIN where it is to wait.
-  fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
   left_.push_back({.shared = std::move(socket), .address = *address});
   return {};
 }

@@ -37,6 +37,9 @@ Result<std::vector<SharedSocket>> adopt_sockets(std::vector<SharedSocket> socket
   for (const SharedSocket& socket : sockets) {
     if (Result<void> done = set_up_listener(socket.fd.get(), options); !done)
       return std::unexpected(std::move(done.error()));
+    // The ring would give EAGAIN where it is to wait. All who hold the socket share this, and the
+    // brokers among them want it so.
+    fcntl(socket.fd.get(), F_SETFL, fcntl(socket.fd.get(), F_GETFL) & ~O_NONBLOCK);
     address.set_port(local_address(socket.fd.get())->port());
   }
   return sockets;
