@@ -126,6 +126,8 @@ class Client {
   [[nodiscard]] bool is_open() const { return phase_ <= ClientPhase::kConnected && !is_draining_; }
   [[nodiscard]] bool is_closing() const { return phase_ > ClientPhase::kConnected; }
   [[nodiscard]] bool is_sending() const { return outflow_.is_sending(); }
+  // Was told that it is to go: leave() or dismiss().
+  [[nodiscard]] bool is_dismissed() const { return is_dismissed_; }
   [[nodiscard]] bool has_peer_ended() const { return has_peer_ended_; }
   [[nodiscard]] bool has_work() const;
   [[nodiscard]] ClientPhase phase() const { return phase_; }

@@ -45,6 +45,7 @@ class QueueWorld : private SimBroker {
   void on_message(QueuePeer& peer, const SimFrame& frame);
   void on_failed(SimPeer& peer, const core::ClosedClient& closed) override;
   void on_closed(SimPeer& peer, core::CloseReason reason) override;
+  void on_left(SimPeer& peer) override;
   [[nodiscard]] Sub& sub_of(const QueuePeer& peer, const SimFrame& frame) const;
 
   // -- What peers do.

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <utility>
 
+#include "core/client.h"
+
 namespace stampede::sim {
 
 namespace {
@@ -142,10 +144,20 @@ void SimBroker::begin_send(SimPeer& peer, const std::vector<core::SendSpan>& spa
   socket.sending = spans;
   socket.sending_copy = read_spans(socket.sending);
   if (socket.sending_copy.size() != bytes || bytes == 0) fail("wrong size of a plan");
+  if (is_leaving_one_by_one_) look_for_leavers();
   peer.given = peer.protocol->read(socket.sending_copy);
   peer.protocol->check_border();
   if (std::string pongs = peer.protocol->take_pongs(); !socket.peer_ended) write(peer, pongs);
   for (const SimFrame& frame : peer.given) on_given(peer, frame);
+}
+
+void SimBroker::look_for_leavers() {
+  for (SimPeer* const peer : present_) {
+    const core::Client* const client = peer->socket.client;
+    if (client == nullptr || !client->is_dismissed() || std::exchange(peer->has_left, true))
+      continue;
+    on_left(*peer);
+  }
 }
 
 void SimBroker::complete(SimPeer& peer) {
@@ -335,7 +347,7 @@ void SimBroker::drain() {
 
 void SimBroker::drain_one_by_one() {
   wait_until_connected();
-  is_draining_ = true;
+  is_draining_ = is_leaving_one_by_one_ = true;
   const core::Millis leave_by = now_ + 1 + static_cast<core::Millis>(random_.below(300));
   const core::Millis end_at = leave_by + 20 + static_cast<core::Millis>(random_.below(200));
   std::vector<core::ShardId> untold(shards_.size());

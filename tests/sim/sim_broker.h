@@ -29,7 +29,8 @@ struct SimPeer {
   bool is_leaving = false;  // said that it leaves, or was cut
   bool is_cut = false;      // what it got may end anywhere
   bool is_released = false;
-  uint32_t stuck = 0;  // steps until it reads again
+  bool has_left = false;  // its turn to leave came, in a drain one by one
+  uint32_t stuck = 0;     // steps until it reads again
 };
 
 // SimBroker is the whole broker in one thread: N shards of the real core, a virtual clock, peers
@@ -68,6 +69,9 @@ class SimBroker : private core::ShardObserver {
   virtual void on_failed(SimPeer& peer, const core::ClosedClient& closed);
   // The broker ended the peer's session, for whatever reason.
   virtual void on_closed(SimPeer& /*peer*/, core::CloseReason /*reason*/) {}
+  // In a drain one by one its turn has come: its subscriptions have ended, and it may still be sent
+  // what was under way.
+  virtual void on_left(SimPeer& /*peer*/) {}
   // Somebody may do something.
   virtual void act() = 0;
 
@@ -109,6 +113,7 @@ class SimBroker : private core::ShardObserver {
   core::Millis now_ = 1'000'000;
   bool are_alike_ = false;  // all peers speak 1.2 over WebSocket
   bool is_draining_ = false;
+  bool is_leaving_one_by_one_ = false;
 
  private:
   void on_client_closed(const core::ClosedClient& client) override;
@@ -116,6 +121,7 @@ class SimBroker : private core::ShardObserver {
   void step_shard(core::ShardId shard);
   void flush(core::ShardId shard);
   void begin_send(SimPeer& peer, const std::vector<core::SendSpan>& spans, size_t bytes);
+  void look_for_leavers();
   void complete(SimPeer& peer);
   void release(SimPeer& peer);
   void look_at_inbox(SimPeer& peer);
