@@ -82,15 +82,15 @@ struct HistoryClass {
 struct Destination {
   std::string name;
   std::string id_prefix;  // of message-ids, with the trailing '-'
-  uint64_t hash = 0;
   uint64_t sequence = 0;
   uint64_t interest = 0;          // shards with a subscriber of exactly this name
   uint64_t pattern_interest = 0;  // valid for pattern_generation
   uint64_t pattern_generation = 0;
   std::unique_ptr<DedupWindow> window;  // made by the first id that a client gives
   HistoryClass* history = nullptr;      // null: no rule holds for it
-  std::unique_ptr<Kept> kept;           // null: there is nothing
   Millis last_used = 0;
+  uint64_t hash = 0;
+  std::unique_ptr<Kept> kept;    // null: there is nothing
   Millis lost_until = 0;         // with a rule: what was published after that is kept
   ListLink<Destination> by_use;  // in a list of the owner's while there is no interest
 

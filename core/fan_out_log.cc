@@ -159,7 +159,8 @@ Cursor* FanOutLog::front_standing() const {
 }
 
 LogPlace FanOutLog::hold_end() {
-  if (back_ == nullptr) push_chunk(pool_->take(size_class_, 0));
+  const bool has_room = back_ != nullptr && back_->holds < UINT16_MAX;
+  if (!has_room) push_chunk(pool_->take(size_class_, 0));
   if (marks_ == nullptr) marks_ = std::make_unique<FrameMarks>(end_);
   ++back_->holds;
   ++holds_;

@@ -18,6 +18,7 @@ namespace stampede::core {
 class Client;
 class FanOutLog;
 struct Chunk;
+struct Replay;
 
 // Cursor is one subscriber's place in its group's log. It is in one of three conditions:
 //   caught up  it has been given everything; it stands on the log's list, at the end;
@@ -62,10 +63,12 @@ struct Chunk {
   uint32_t size = 0;
   uint32_t capacity = 0;
   uint32_t standing_count = 0;  // how long `standing` is
-  uint32_t holds = 0;           // LogPlaces in it
+  uint16_t holds = 0;           // LogPlaces in it
   uint8_t size_class = 0;
   bool continues = false;  // its last frame ends in the next chunk, so no send may end here
 };
+// PERF: its octets are right behind it, and copying to them is what appending costs.
+static_assert(sizeof(Chunk) == 64);
 
 // ChunkPool keeps the chunks of one shard: busy groups take and give them all the time.
 //
@@ -110,14 +113,17 @@ class ChunkPool {
 class FanOutLog {
  public:
   // `marks_frames`: each frame is marked (mark_frame), always. Its subscribers acknowledge, or may
-  // begin at a sequence.
-  explicit FanOutLog(ChunkPool& pool, bool marks_frames = false)
+  // begin at a sequence. `replay`: whose log this is; null: a group's.
+  explicit FanOutLog(ChunkPool& pool, bool marks_frames = false, Replay* replay = nullptr)
       : pool_(&pool),
         marks_(marks_frames ? std::make_unique<FrameMarks>() : nullptr),
+        replay_(replay),
         marks_always_(marks_frames) {}
   ~FanOutLog();
   FanOutLog(const FanOutLog&) = delete;
   FanOutLog& operator=(const FanOutLog&) = delete;
+
+  [[nodiscard]] Replay* replay() const { return replay_; }
 
   // -- Appending.
   // Where the next `bytes` octets go, contiguous; valid until commit(). The caller then moves the
@@ -212,6 +218,7 @@ class FanOutLog {
   uint32_t holds_ = 0;
   uint32_t chunks_begun_ = 0;
   uint8_t size_class_ = 0;
+  Replay* const replay_;
   const bool marks_always_;
 };
 

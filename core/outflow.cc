@@ -22,8 +22,8 @@ size_t Outflow::sum_of(Measure&& lag_of) const {
 
 size_t Outflow::lag_bytes() const {
   return sum_of([](const Subscription& subscription) {
-    return subscription.replay != nullptr ? Replays::unsent(subscription)
-                                          : subscription.log->lag(subscription);
+    return subscription.replay() != nullptr ? Replays::unsent(subscription)
+                                            : subscription.log->lag(subscription);
   });
 }
 
@@ -81,8 +81,9 @@ void Outflow::end_send(Topics& topics) {
       topics.detach(*owned);
     } else if (!is_caught_up) {
       behind_.push_back(*subscription);
-    } else if (subscription->replay != nullptr) {
-      topics.replays().on_caught_up(*subscription);
+    } else {
+      subscription->is_pardoned = false;
+      if (subscription->replay() != nullptr) topics.replays().on_caught_up(*subscription);
     }
   }
 }
@@ -96,7 +97,7 @@ bool Outflow::resume(Subscription& subscription) {
 }
 
 void Outflow::keep_unsent(const Subscription& subscription, size_t replay_bytes_max) {
-  const Replay* const replay = subscription.replay;
+  const Replay* const replay = subscription.replay();
   if (replay != nullptr && Replays::unsent(subscription) > replay_bytes_max) return;
   const auto keep = [this](const uint8_t* octets, size_t size) {
     outbox_.gathering().append(reinterpret_cast<const char*>(octets), size);

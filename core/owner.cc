@@ -143,6 +143,7 @@ void Owner::delist(Destination& destination) {
 
 void Owner::touch(Destination& destination, Millis now) {
   destination.last_used = now;
+  if (destination.interest != 0) return;
   delist(destination);
   enlist(destination);
 }

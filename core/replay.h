@@ -79,7 +79,7 @@ struct AskedRecall {
 //            owners that answered publish is added to `live`, afterwards to the group's log only.
 struct Replay {
   Replay(Group& of_group, RecallFrom begins_from, ChunkPool& pool, bool marks_frames)
-      : log(pool, marks_frames), group(of_group), from(std::move(begins_from)) {}
+      : log(pool, marks_frames, this), group(of_group), from(std::move(begins_from)) {}
 
   FanOutLog log;
   Group& group;

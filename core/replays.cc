@@ -45,7 +45,6 @@ Replays::Arrival Replays::arrive(Subscription& subscription, Group& group, const
     Replay& replay = *one;
     if (replay.is_abandoned) continue;
     if (replay.from == from && replay.owners_heard == 0) {
-      subscription.replay = &replay;
       replay.log.attach(subscription);
       replay.last_came = now;
       return {.is_placed = true, .pending = &replay};
@@ -79,8 +78,8 @@ bool Replays::place_at(Subscription& subscription, Replay& replay, uint64_t sequ
   if (const auto place = replay.log.find(sequence)) {
     put(subscription, replay, *place);
   } else if (const auto live_place = log.find(sequence)) {
-    subscription.pardoned_to = log.end();
     if (log.attach_at(subscription, *live_place)) ready_.mark_behind(subscription);
+    subscription.pardon();
   } else if (sequence == last + 1) {
     log.attach(subscription);
   } else {
@@ -91,7 +90,6 @@ bool Replays::place_at(Subscription& subscription, Replay& replay, uint64_t sequ
 }
 
 void Replays::put(Subscription& subscription, Replay& replay, LogPlace place) {
-  subscription.replay = &replay;
   if (replay.log.attach_at(subscription, place)) {
     ready_.mark_behind(subscription);
   } else {
@@ -110,7 +108,6 @@ Replay& Replays::make(Subscription& subscription, Group& group, const RecallFrom
   replay.owners_missing = owners;
   replay.last_came = now;
   if (group.is_acked) replay.log.raise_frame_numbers(group.log.next_frame_number());
-  subscription.replay = &replay;
   replay.log.attach(subscription);
   ++count_;
   return replay;
@@ -184,17 +181,15 @@ void Replays::join(Replay& replay) {
 }
 
 void Replays::go_over(Subscription& subscription) {
-  Replay& replay = *subscription.replay;
-  FanOutLog& log = replay.group.log;
+  Replay& replay = *subscription.replay();
   replay.log.detach(subscription);
-  subscription.replay = nullptr;
+  if (replay.group.log.attach_at(subscription, *replay.junction)) ready_.mark_behind(subscription);
   // It could not have had that before.
-  subscription.pardoned_to = log.end();
-  if (log.attach_at(subscription, *replay.junction)) ready_.mark_behind(subscription);
+  subscription.pardon();
 }
 
 void Replays::on_caught_up(Subscription& subscription) {
-  Replay& replay = *subscription.replay;
+  Replay& replay = *subscription.replay();
   if (replay.junction) {
     go_over(subscription);
     (void)end_if_unused(replay);
@@ -244,7 +239,7 @@ void Replays::check_lag(Replay& replay, size_t newest_bytes) {
 }
 
 size_t Replays::unsent(const Subscription& subscription) {
-  const Replay& replay = *subscription.replay;
+  const Replay& replay = *subscription.replay();
   const size_t live = replay.junction ? replay.group.log.bytes_behind(*replay.junction) : 0;
   return replay.log.lag(subscription) + live;
 }
@@ -252,9 +247,8 @@ size_t Replays::unsent(const Subscription& subscription) {
 // -- Leaving.
 
 void Replays::detach(Subscription& subscription) {
-  Replay& replay = *subscription.replay;
+  Replay& replay = *subscription.replay();
   replay.log.detach(subscription);
-  subscription.replay = nullptr;
   // One that is not whole yet is of no use to others.
   if (!replay.junction && !replay.log.has_cursors()) {
     end(replay);

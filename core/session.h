@@ -32,17 +32,27 @@ struct Replay;
 //            flight is over.
 struct Subscription : Cursor {
   Group* group = nullptr;
-  Replay* replay = nullptr;         // not null: the cursor is in its log, not in the group's
-  uint64_t pardoned_to = 0;         // lag is counted from this position of the group's log on
   std::unique_ptr<AckWindow> acks;  // null: auto
   std::unique_ptr<Subscription> next;
   bool has_ended = false;
-  bool is_stopped = false;  // behind, and without credit: Outflow
+  bool is_stopped = false;   // behind, and without credit: Outflow
+  bool is_pardoned = false;  // until it has caught up, lag is counted from there on:
+  uint32_t pardoned_to = 0;  // lower half of a position in the group's log
 
+  // Not null: the cursor is in its log, not in the group's. Requires: it is in one.
+  [[nodiscard]] Replay* replay() const { return log->replay(); }
+  // What is in the group's log now it cannot have taken yet.
+  void pardon() {
+    is_pardoned = true;
+    pardoned_to = static_cast<uint32_t>(log->end());
+  }
   // Of the octets that it was not given yet those that it could have taken: a replay looks after
   // its readers itself.
   [[nodiscard]] size_t blamed_lag() const {
-    return replay != nullptr ? 0 : std::min<size_t>(log->lag(*this), log->end() - pardoned_to);
+    if (replay() != nullptr) return 0;
+    const size_t lag = log->lag(*this);
+    return is_pardoned ? std::min<size_t>(lag, static_cast<uint32_t>(log->end()) - pardoned_to)
+                       : lag;
   }
 };
 

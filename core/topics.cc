@@ -46,20 +46,20 @@ uint8_t* put(uint8_t* at, std::string_view text) {
 Group::Group(Topic& of_topic, const GroupKind& kind, std::unique_ptr<GroupFilter> of_filter,
              ChunkPool& pool, uint64_t seed)
     : log(pool, kind.is_acked),
-      topic(of_topic),
-      id(kind.id),
       prefix(message_prefix(kind.id, kind.has_id, kind.variant.version)),
       filter(std::move(of_filter)),
       variant(kind.variant),
-      has_id(kind.has_id),
       is_acked(kind.is_acked),
       has_own_lines((kind.is_acked && kind.variant.version == proto::StompVersion::k12) ||
                     !kind.shows.is_none()),
       is_id_utf8(is_utf8(kind.id) && is_utf8(kind.shows.seq_header)),
-      ack_token(hash_text(kind.id, hash_text(of_topic.name, seed))),
-      seq_header(kind.shows.seq_header),
+      topic(of_topic),
+      id(kind.id),
+      has_id(kind.has_id),
       shows_epoch_and_seq(kind.shows.epoch_and_seq),
-      shows_stream_offset(kind.shows.stream_offset) {}
+      shows_stream_offset(kind.shows.stream_offset),
+      seq_header(kind.shows.seq_header),
+      ack_token(hash_text(kind.id, hash_text(of_topic.name, seed))) {}
 
 GroupKind Group::kind() const {
   GroupKind kind = {
@@ -168,7 +168,7 @@ bool Topics::end(Subscription& subscription) {
 
 void Topics::detach(Subscription& subscription) {
   Group& group = *subscription.group;
-  if (subscription.replay != nullptr) {
+  if (subscription.replay() != nullptr) {
     replays_.detach(subscription);
   } else {
     group.log.detach(subscription);

@@ -75,26 +75,29 @@ struct Group {
   Group(Topic& of_topic, const GroupKind& kind, std::unique_ptr<GroupFilter> of_filter,
         ChunkPool& pool, uint64_t seed);
 
+  // PERF: what every message needs is first, close together: with many groups it is the cache that
+  // costs.
   FanOutLog log;
-  Topic& topic;
-  const std::string id;      // without has_id: the destination, by which 1.0 unsubscribes
-  const std::string prefix;  // "MESSAGE\nsubscription:<id, escaped>\n"
+  const std::string prefix;                   // "MESSAGE\nsubscription:<id, escaped>\n"
   const std::unique_ptr<GroupFilter> filter;  // null: wants all
-  IntrusiveList<Replay, &Replay::in_group> replays;
-  ListLink<Group> in_topic;
-  ListLink<Group> in_filtered;
-  uint32_t live = 0;      // subscriptions
+  uint32_t live = 0;                          // subscriptions
   uint32_t lagging = 0;   // `live` if most of them lagged at the last append, else 0
   uint32_t attached = 0;  // cursors: live ones, and ended ones whose send is still in flight
   const WireVariant variant;
-  const bool has_id;
   const bool is_acked;
   const bool has_own_lines;  // `ack`, or a position
   const bool is_id_utf8;     // and so are the names of headers that it adds
-  const uint64_t ack_token;  // AckId::token of its subscriptions
-  const std::string seq_header;
+  Topic& topic;
+  ListLink<Group> in_topic;
+
+  ListLink<Group> in_filtered;
+  IntrusiveList<Replay, &Replay::in_group> replays;
+  const std::string id;  // without has_id: the destination, by which 1.0 unsubscribes
+  const bool has_id;
   const bool shows_epoch_and_seq;
   const bool shows_stream_offset;
+  const std::string seq_header;
+  const uint64_t ack_token;  // AckId::token of its subscriptions
 
   [[nodiscard]] ShownPosition shows() const {
     return {seq_header, shows_epoch_and_seq, shows_stream_offset};
@@ -106,29 +109,30 @@ struct Group {
 
 // Topic is a destination or pattern with subscribers on this home shard.
 struct Topic {
+  // PERF: as in Group.
   std::string name;
   bool is_pattern = false;
-  uint32_t live = 0;     // subscriptions over all groups
-  uint32_t lagging = 0;  // sum of its groups'
-  uint64_t interest_token =
-      0;  // the announcement of our interest (Interests::announce); 0: none was made
-  // Owners that confirmed it, one bit each. What another owner sends was meant for an earlier
-  // announcement that was withdrawn meanwhile; taking it would leave a hole between it and what
-  // follows.
-  uint64_t live_owners = 0;
   // An owner may have a last value. Never false in error once all owners are live.
   bool has_retained = false;
-  std::vector<std::unique_ptr<Replay>> replays;
+  uint32_t live = 0;     // subscriptions over all groups
+  uint32_t lagging = 0;  // sum of its groups'
+  // Owners that confirmed our interest, one bit each. What another owner sends was meant for an
+  // earlier announcement that was withdrawn meanwhile; taking it would leave a hole between it and
+  // what follows.
+  uint64_t live_owners = 0;
   IntrusiveList<Group, &Group::in_topic> groups;
   IntrusiveList<Group, &Group::in_filtered> filtered;  // those of them that do not want everything
   uint32_t filtered_live = 0;                          // their subscriptions
   // Delivered, but not in the groups' logs yet: see Topics::fan_out(). One reference each.
   std::vector<Message*> gathered;
-  size_t gathered_bytes = 0;
-  uint64_t batch = 0;  // how often what was gathered began to be spread
-  // Earlier ones, in the logs of the groups before `next_group` only. Null: there are none.
-  std::vector<Message*> spreading;
+  // Those before it have what is in `spreading`, too. Null: there is nothing.
   Group* next_group = nullptr;
+  std::vector<std::unique_ptr<Replay>> replays;
+
+  std::vector<Message*> spreading;  // gathered earlier
+  size_t gathered_bytes = 0;
+  uint64_t batch = 0;           // how often what was gathered began to be spread
+  uint64_t interest_token = 0;  // the announcement of it (Interests::announce); 0: none was made
 
   [[nodiscard]] bool is_gathering() const { return !gathered.empty() || next_group != nullptr; }
 };

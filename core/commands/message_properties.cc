@@ -98,10 +98,10 @@ Result<MessageProperties, MessagePropertiesError> read_message_properties(
   return reader.properties();
 }
 
-std::optional<Retain> read_retain(const std::string_view* text) {
-  if (text == nullptr || *text == "false") return Retain::kNo;
-  if (*text == "set" || *text == "true") return Retain::kSet;
-  if (*text == "remove") return Retain::kRemove;
+std::optional<Retain> read_retain(std::string_view text) {
+  if (text == "false") return Retain::kNo;
+  if (text == "set" || text == "true") return Retain::kSet;
+  if (text == "remove") return Retain::kRemove;
   return std::nullopt;
 }
 

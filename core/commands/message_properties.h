@@ -23,8 +23,7 @@ struct MessagePropertiesError {
 [[nodiscard]] Result<MessageProperties, MessagePropertiesError> read_message_properties(
     const proto::StompFrame& frame, const Options& options, Millis now);
 
-// Reads `retain`: set or true, remove, or false; null if it is not there. Nothing: it is none of
-// these.
-[[nodiscard]] std::optional<Retain> read_retain(const std::string_view* text);
+// Reads `retain`: set or true, remove, or false. Nothing: it is none of these.
+[[nodiscard]] std::optional<Retain> read_retain(std::string_view text);
 
 }  // namespace stampede::core

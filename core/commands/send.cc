@@ -23,23 +23,31 @@ bool is_queue(const MappedDestination& destination) {
 
 // What the frame wants of the two kinds of destination.
 struct AskedProperties {
-  MessageProperties of_queues;
-  MessageProperties of_topics;
+  MessageProperties of_queues = {};
+  Retain retain = Retain::kNo;  // of topics
 };
+
+// False: the frame wants something of a last value that is not there, and the client is failed.
+bool read_retain_of(Client& client, const proto::StompFrame& frame, std::string_view text,
+                    Destinations destinations, AskedProperties& asked) {
+  const auto retain = read_retain(text);
+  if (!retain) {
+    client.fail(errors::kMalformedHeader, "the header retain must be set, true, remove or false",
+                &frame);
+    return false;
+  }
+  asked.retain = *retain;
+  if (*retain == Retain::kNo || std::ranges::none_of(destinations, is_queue)) return true;
+  client.fail(errors::kUnsupportedHeader, "only topics have a last value (retain)", &frame);
+  return false;
+}
 
 // Says what is wrong with what the frame wants of queues, or of topics as if they were queues, or
 // the other way round, by failing the client; else fills what they go by.
 bool has_bad_properties(Client& client, const proto::StompFrame& frame, const SendHeaders& found,
                         Destinations destinations, AskedProperties& asked, Millis now) {
-  const auto retain = read_retain(found.retain);
-  if (!retain) {
-    client.fail(errors::kMalformedHeader, "the header retain must be set, true, remove or false",
-                &frame);
-    return true;
-  }
-  asked.of_topics.retain = *retain;
-  if (*retain != Retain::kNo && std::ranges::any_of(destinations, is_queue)) {
-    client.fail(errors::kUnsupportedHeader, "only topics have a last value (retain)", &frame);
+  if (found.retain != nullptr &&
+      !read_retain_of(client, frame, *found.retain, destinations, asked)) {
     return true;
   }
   if (found.asks_for_delay && !std::ranges::all_of(destinations, is_queue)) {
@@ -89,8 +97,9 @@ struct Sending {
 // The message that goes to one of them. One reference is the caller's.
 Message* make_message(Client& client, const Sending& sending, const MappedDestination& to) {
   const proto::StompFrame& frame = sending.frame;
-  MessageProperties properties = is_queue(to) ? sending.asked.of_queues : sending.asked.of_topics;
+  MessageProperties properties = is_queue(to) ? sending.asked.of_queues : MessageProperties{};
   // PERF: a store just before the properties are copied makes the copy wait.
+  if (sending.asked.retain != Retain::kNo) properties.retain = sending.asked.retain;
   if (to.is_temporary) properties.is_temporary = true;
   return Message::create({.destination = to.text,
                           .route = to.route_if_other(),

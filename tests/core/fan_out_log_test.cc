@@ -581,6 +581,22 @@ TEST_F(MarkedLog, HoldsAPlaceAtTheEndOfAFullChunk) {
   EXPECT_EQ(pool_.bytes_in_use(), 0u);
 }
 
+TEST_F(MarkedLog, HoldsMorePlacesThanAChunkCounts) {
+  std::vector<LogPlace> places;
+  for (int n = 0; n < UINT16_MAX + 1; ++n) places.push_back(log_.hold_end());
+  EXPECT_NE(places.front().chunk, places.back().chunk);
+  append_marked(1, 2);
+  for (const LogPlace& place : {places.front(), places.back()}) {
+    Cursor cursor;
+    EXPECT_TRUE(log_.attach_at(cursor, place));
+    EXPECT_EQ(begin(cursor), "12");
+    EXPECT_TRUE(log_.end_flight(cursor));
+    log_.detach(cursor);
+  }
+  for (const LogPlace& place : places) log_.release(place);
+  EXPECT_EQ(pool_.bytes_in_use(), 0u);
+}
+
 TEST_F(MarkedLog, FindsTheFrameOfASequence) {
   const LogPlace place = log_.hold_end();
   append_marked(3, 5);
