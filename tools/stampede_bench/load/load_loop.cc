@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -174,7 +175,7 @@ void LoadLoop::on_completion(const net::Completion& completion) {
   if (!completion.has_more()) --link.pending;
   if (!link.is_open) {
     if (completion.has_buffer()) {
-      (void)buffers_->take(completion.buffer(), 0);
+      (void)buffers_->take(completion.buffer(), static_cast<size_t>(std::max(completion.result, 0)));
       buffers_->recycle(completion.buffer());
     }
     release(link);
