@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "core/memory_tally.h"
 #include "core/shard_state.h"
 #include "proto/base/check.h"
 #include "proto/utf8.h"
@@ -36,7 +37,16 @@ Client::Client(ShardState& shard, const Endpoint& endpoint, ClientRef ref, uint6
   timer.client = this;
 }
 
-Client::~Client() { intake_.release(shard_.websocket_contexts); }
+Client::~Client() {
+  intake_.release(shard_.websocket_contexts);
+  MemoryTally::change(MemoryKind::kOutboxes, outbox_tallied_, 0);
+  MemoryTally::change(MemoryKind::kReceive, intake_tallied_, 0);
+}
+
+void Client::tally_memory() {
+  MemoryTally::change(MemoryKind::kOutboxes, outbox_tallied_, outflow_.private_memory_bytes());
+  MemoryTally::change(MemoryKind::kReceive, intake_tallied_, intake_.memory_bytes());
+}
 
 WireVariant Client::wire_variant() const {
   return {.framing = framing(), .version = session_.version()};
@@ -59,11 +69,13 @@ void Client::receive(std::span<const uint8_t> octets, Millis now) {
   liveness_.on_received(now);
   shard_.metrics.bytes_received += octets.size();
   intake_.receive(*this, octets, now);
+  tally_memory();
 }
 
 bool Client::take_held(Millis now) {
   is_paused = false;
   const bool is_all = intake_.take_held(*this, now);
+  tally_memory();
   if (!is_open()) return true;
   is_paused = !is_all;
   if (is_all && std::exchange(has_held_end_, false)) on_peer_ended(now);
@@ -138,6 +150,7 @@ void Client::send_ping() {
 
 // Who asks and does not read the answers lags as well as who subscribes and does not read.
 void Client::on_private_grown() {
+  tally_memory();
   shard_.ready.mark_unless_sending(*this);
   if (!is_dismissed_ && outflow_.private_bytes() > shard_.options().slow_consumer_bytes) {
     shard_.topics.note_lagging(ref_);
@@ -151,6 +164,7 @@ void Client::begin_closing(CloseReason reason, std::string_view detail, Unsent u
   shard_.on_closing(*this, reason, detail, peer_, frames_received_);
   end_subscriptions(unsent, false);
   intake_.end();
+  tally_memory();
   has_peer_ended_ |= std::exchange(has_held_end_, false);
   phase_ = ClientPhase::kFlushing;
   phase_since_ = shard_.now();
@@ -192,6 +206,17 @@ void Client::fail_slow(const ErrorKind& kind) {
        "the connection does not read as fast as it is sent to (--slow-consumer-bytes, "
        "--slow-consumer-after)",
        {}, false);
+}
+
+void Client::fail_out_of_memory() {
+  session_.forget_replies();
+  // What is in flight would stay until the peer takes it.
+  if (is_closing() || is_sending()) {
+    abort(CloseReason::kMemory, "the node has no memory left (--memory-limit)");
+  } else {
+    fail(errors::kOutOfMemory, "the node has no memory left for what waits here (--memory-limit)",
+         {}, false);
+  }
 }
 
 void Client::fail_queue_full(uint32_t ticket) {
@@ -240,6 +265,7 @@ void Client::enter_aborting() {
   shard_.timers.disarm(timer);
   session_.forget_replies();
   outflow_.drop_private();
+  tally_memory();
   shard_.ready.mark(*this);
 }
 
@@ -292,14 +318,15 @@ void Client::end_subscriptions(Unsent unsent, bool but_temporary_queues) {
 
 void Client::end_subscription(std::unique_ptr<Subscription> subscription, bool keep_unsent) {
   Topic& topic = subscription->group->topic;
-  const bool was_last = shard_.topics.end(*subscription);
   const AckWindow* const acks = subscription->acks.get();
+  // What could not be acknowledged any more is not sent.
+  const bool is_kept = keep_unsent && acks == nullptr;
+  const bool was_last = shard_.topics.end(*subscription, is_kept);
   if (acks != nullptr && acks->size() > 0) {
     session_.remember_ended(subscription->group->ack_token);
   }
-  // What could not be acknowledged any more is not sent.
-  if (keep_unsent && acks == nullptr) {
-    outflow_.keep_unsent(*subscription, shard_.options().slow_consumer_bytes);
+  if (is_kept) {
+    outflow_.keep_unsent(*subscription, shard_.topics, shard_.options().slow_consumer_bytes);
     if (outflow_.has_private()) on_private_grown();
   }
   if (was_last) shard_.interests.withdraw(topic, shard_.now());
@@ -354,7 +381,9 @@ void Client::plan_flush(std::span<SendSpan> spans, FlushPlan& plan, Millis now) 
     shard_.queue_routes.gather(*this, queues_served(), options.send_bytes_max,
                                outflow_.gathering());
   }
+  outflow_.gather_detours(shard_.topics.slow_consumers(), options.send_bytes_max);
   const Outflow::Send send = outflow_.begin_send(spans, options.send_bytes_max, now);
+  tally_memory();
   if (send.bytes == 0) {
     plan.action = plan_ending();
     return;
@@ -394,6 +423,7 @@ FlushAction Client::plan_ending() {
 
 void Client::on_sent() {
   outflow_.end_send(shard_.topics);
+  tally_memory();
   if (session_.queue_subscriptions() != nullptr)
     shard_.queue_routes.settle_sent(*this, shard_.now());
   if (phase_ == ClientPhase::kLingering && has_peer_ended_) {
@@ -426,11 +456,14 @@ Millis Client::next_deadline() const {
     case ClientPhase::kConnected:
       break;
   }
-  Millis deadline = kNever;
-  if (outflow_.is_sending()) {
-    deadline = outflow_.send_started() + options.slow_consumer_after_ms;
-  }
-  return std::min(deadline, liveness_.next_deadline());
+  return std::min(stuck_deadline(), liveness_.next_deadline());
+}
+
+// Who has asked for nothing but what it may miss holds little however long it does not read; that
+// it is there at all is for heart-beats to tell.
+Millis Client::stuck_deadline() const {
+  if (!outflow_.is_sending() || session_.may_miss_all()) return kNever;
+  return outflow_.send_started() + shard_.options().slow_consumer_after_ms;
 }
 
 void Client::arm_timer(Millis now) {
@@ -465,8 +498,7 @@ void Client::on_deadline(Millis now) {
 }
 
 void Client::on_deadline_connected(Millis now) {
-  if (outflow_.is_sending() &&
-      now >= outflow_.send_started() + shard_.options().slow_consumer_after_ms) {
+  if (now >= stuck_deadline()) {
     fail_slow(errors::kSlowConsumerTime);
     return;
   }

@@ -84,6 +84,8 @@ class Client {
   void refuse(CloseReason reason, std::string_view answer, std::string_view detail);
   // For a reader that lags: drops its subscriptions, and says ERROR behind what is in flight.
   void fail_slow(const ErrorKind& kind);
+  // For a client that holds much when there is no memory. Says so only if that needs no waiting.
+  void fail_out_of_memory();
   // For a SEND or COMMIT for which a queue has no room; `ticket` is its RECEIPT's, or 0.
   void fail_queue_full(uint32_t ticket);
   // Ends the socket whatever is in flight.
@@ -115,8 +117,20 @@ class Client {
   void on_released();
   // Octets that it was not given yet: its own, and its subscriptions'.
   [[nodiscard]] size_t lag_bytes() const { return outflow_.lag_bytes(); }
-  // Those of them that it could have taken.
+  // Those of them that count against --slow-consumer-bytes: see Outflow.
   [[nodiscard]] size_t blamed_bytes() const { return outflow_.blamed_bytes(); }
+  [[nodiscard]] Outflow& outflow() { return outflow_; }
+  // What it would give back by leaving, as far as nobody else holds it too; not what waits here
+  // because it is not listened to.
+  [[nodiscard]] size_t held_bytes() const {
+    return lag_bytes() + (is_paused ? 0 : intake_.memory_bytes());
+  }
+  // True if the send in flight has been for so long.
+  [[nodiscard]] bool is_stuck_for(Millis time, Millis now) const {
+    return outflow_.is_sending() && now - outflow_.send_started() >= time;
+  }
+  // Tells how much memory its octets take. Call where that changed.
+  void tally_memory();
 
   // -- Deadlines.
   void on_deadline(Millis now);
@@ -182,6 +196,8 @@ class Client {
   }
   void settle_one(const Session::FoundDelivery& found, Settlement settlement);
   [[nodiscard]] Millis next_deadline() const;
+  // When the send in flight will have taken too long; kNever: it never will.
+  [[nodiscard]] Millis stuck_deadline() const;
   void on_deadline_connected(Millis now);
   [[nodiscard]] FlushAction plan_ending();
 
@@ -199,6 +215,8 @@ class Client {
   uint32_t handle_;
   Transport transport_;
   ClientPhase phase_;
+  uint32_t outbox_tallied_ = 0;
+  uint32_t intake_tallied_ = 0;
   bool has_failed_ = false;  // its farewell is an ERROR
   bool has_peer_ended_ = false;
   bool has_held_end_ = false;  // the peer ended behind the held octets, or behind a COMMIT

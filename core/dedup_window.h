@@ -19,6 +19,11 @@ namespace stampede::core {
 // Invariant: entries are in order of time; the set holds exactly the hashes of the queue.
 class DedupWindow {
  public:
+  DedupWindow() = default;
+  ~DedupWindow();
+  DedupWindow(const DedupWindow&) = delete;
+  DedupWindow& operator=(const DedupWindow&) = delete;
+
   // True if the id was new, and remembers it. A known id is not made younger.
   [[nodiscard]] bool remember(std::string_view id, uint64_t seed, size_t entries_max,
                               Millis time_ms, Millis now);

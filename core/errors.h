@@ -80,6 +80,8 @@ inline constexpr ErrorKind kSlowConsumerBytes{"slow-consumer", CloseReason::kSlo
                                               proto::WsStatusCode::kPolicyViolation};
 inline constexpr ErrorKind kSlowConsumerTime{"slow-consumer", CloseReason::kSlowConsumerTime,
                                              proto::WsStatusCode::kPolicyViolation};
+inline constexpr ErrorKind kOutOfMemory{"out-of-memory", CloseReason::kMemory,
+                                        proto::WsStatusCode::kTryAgainLater};
 inline constexpr ErrorKind kServerDraining{"server-draining", CloseReason::kDrain,
                                            proto::WsStatusCode::kServiceRestart};
 

@@ -2,24 +2,35 @@
 
 #include <cstdlib>
 #include <new>
+#include <utility>
 
+#include "core/memory_tally.h"
 #include "proto/base/check.h"
 
 namespace stampede::core {
 
-ChunkPool::~ChunkPool() {
-  for (Chunk* chunk : spare_) {
-    while (chunk != nullptr) {
-      Chunk* next = chunk->next;
-      ::operator delete(chunk);
-      chunk = next;
-    }
+ChunkPool::~ChunkPool() { free_spare(); }
+
+void ChunkPool::free_spare() {
+  for (Chunk*& spare : spare_) {
+    while (spare != nullptr) free_chunk(std::exchange(spare, spare->next));
   }
+  spare_bytes_ = 0;
+}
+
+void ChunkPool::keep_spare(bool is_kept) {
+  spare_bytes_max_ = is_kept ? kSpareBytesMax : 0;
+  if (!is_kept) free_spare();
+}
+
+void ChunkPool::free_chunk(Chunk* chunk) {
+  MemoryTally::drop_block(MemoryKind::kLogs, chunk);
+  ::operator delete(chunk);
 }
 
 Chunk* ChunkPool::take(uint8_t size_class, size_t capacity_min) {
-  while (size_class < kNoClass && kCapacities[size_class] < capacity_min) ++size_class;
-  const size_t capacity = size_class < kNoClass ? kCapacities[size_class] : capacity_min;
+  while (size_class < kNoClass && capacity_of(size_class) < capacity_min) ++size_class;
+  const size_t capacity = size_class < kNoClass ? capacity_of(size_class) : capacity_min;
   void* memory = nullptr;
   if (size_class < kNoClass && spare_[size_class] != nullptr) {
     memory = spare_[size_class];
@@ -27,6 +38,7 @@ Chunk* ChunkPool::take(uint8_t size_class, size_t capacity_min) {
     spare_bytes_ -= capacity;
   } else {
     memory = ::operator new(sizeof(Chunk) + capacity);
+    MemoryTally::add_block(MemoryKind::kLogs, memory);
   }
   auto* chunk = new (memory) Chunk;
   chunk->octets = reinterpret_cast<const uint8_t*>(chunk + 1);
@@ -45,14 +57,15 @@ Chunk* ChunkPool::take_reference(Message& message) {
   chunk->size = chunk->capacity = static_cast<uint32_t>(body.size());
   chunk->size_class = kNoClass;
   bytes_in_use_ += chunk->capacity;
+  MemoryTally::add_block(MemoryKind::kLogs, chunk);
   return chunk;
 }
 
 void ChunkPool::give_back(Chunk* chunk) {
   bytes_in_use_ -= chunk->capacity;
   if (chunk->message != nullptr) chunk->message->drop_reference();
-  if (chunk->size_class == kNoClass || spare_bytes_ + chunk->capacity > kSpareBytesMax) {
-    ::operator delete(chunk);
+  if (chunk->size_class == kNoClass || spare_bytes_ + chunk->capacity > spare_bytes_max_) {
+    free_chunk(chunk);
     return;
   }
   chunk->next = spare_[chunk->size_class];
@@ -85,8 +98,10 @@ uint8_t* FanOutLog::reserve(size_t bytes) {
   const bool fits = back_ != nullptr && back_->message == nullptr && !back_->continues &&
                     back_->capacity - back_->size >= bytes;
   if (!fits) {
-    // A chunk that filled up shows that the group is busier than its chunks are large.
-    if (back_ != nullptr && size_class_ + 1 < ChunkPool::kNoClass) ++size_class_;
+    // A chunk that filled up shows that the group is busier than its chunks are large. One that
+    // ends with a body elsewhere did not fill up.
+    const bool is_full = back_ != nullptr && back_->message == nullptr;
+    if (is_full && size_class_ < size_class_max_) ++size_class_;
     push_chunk(pool_->take(size_class_, bytes));
   }
   return const_cast<uint8_t*>(back_->octets) + back_->size;
@@ -115,12 +130,12 @@ void FanOutLog::stand(Cursor& cursor, Chunk& chunk, uint32_t offset) {
   cursor.chunk = &chunk;
   cursor.offset = offset;
   chunk.standing.push_back(cursor);
-  ++chunk.standing_count;
+  ++chunk.keepers;
 }
 
 void FanOutLog::leave_chunk(Cursor& cursor) {
   cursor.chunk->standing.remove(cursor);
-  --cursor.chunk->standing_count;
+  --cursor.chunk->keepers;
   cursor.chunk = nullptr;
 }
 
@@ -128,7 +143,7 @@ bool FanOutLog::most_lag_by(size_t lead) const {
   if (bytes() <= lead) return false;
   uint32_t lagging = 0;
   for (const Chunk* chunk = front_; chunk->base + chunk->size + lead < end_; chunk = chunk->next) {
-    lagging += chunk->standing_count;
+    lagging += chunk->keepers;
   }
   return lagging > cursors_ / 2;
 }
@@ -141,7 +156,11 @@ void FanOutLog::attach(Cursor& cursor) {
 
 void FanOutLog::detach(Cursor& cursor) {
   DCHECK(!cursor.is_in_flight());
-  if (cursor.is_caught_up()) {
+  if (cursor.is_away()) {
+    unpin(cursor, nullptr);
+    cursor.chunk = nullptr;
+    --away_;
+  } else if (cursor.is_caught_up()) {
     caught_up_.remove(cursor);
   } else {
     leave_chunk(cursor);
@@ -211,7 +230,7 @@ size_t FanOutLog::begin_flight(Cursor& cursor, std::span<SendSpan> spans, size_t
                                size_t& bytes, AckWindow* acks) {
   DCHECK(!cursor.is_caught_up() && !cursor.is_in_flight() && spans.size() >= 2);
   const uint64_t from = cursor.chunk->base + cursor.offset;
-  const uint64_t limit = acks == nullptr ? end_ : end_of_credit(cursor, *acks);
+  const uint64_t limit = acks == nullptr ? reads_to(cursor) : end_of_credit(cursor, *acks);
   DCHECK(limit > from);
   size_t count = 0;
   bool inside_frame = false;
@@ -254,6 +273,9 @@ void FanOutLog::add_to_window(AckWindow& acks, uint64_t from, uint64_t to) const
 
 bool FanOutLog::end_flight(Cursor& cursor) {
   DCHECK(cursor.is_in_flight());
+  if (cursor.detour != nullptr && cursor.detour->pinned_from != nullptr) {
+    return end_pinned_flight(cursor);
+  }
   Chunk* chunk = cursor.flight_chunk;
   uint32_t offset = cursor.flight_offset;
   if (offset == chunk->size && chunk->next != nullptr) {
@@ -283,10 +305,182 @@ void FanOutLog::collect() {
         --size_class_;
       }
     }
-    pool_->give_back(front_);
+    if (front_->keepers == 0) {
+      pool_->give_back(front_);
+    } else {
+      front_->is_let_go = true;
+    }
     front_ = next;
   }
   if (marks_ != nullptr) marks_->trim(front_ == nullptr ? end_ : front_->base);
+}
+
+// -- Detours.
+
+void FanOutLog::limit_chunks(size_t bytes) {
+  while (size_class_max_ > 0 && ChunkPool::kSizes[size_class_max_] > bytes) --size_class_max_;
+}
+
+void FanOutLog::skip_frame() {
+  DCHECK(!has_readers() && front_ == nullptr);
+  marks_->skip();
+}
+
+LogPlace FanOutLog::unsent_from(const Cursor& cursor) {
+  // A send that is in flight, unless it is of what was before a place that it was moved to.
+  const bool was_moved =
+      cursor.detour != nullptr && cursor.detour->pinned_from != nullptr && !cursor.is_away();
+  if (cursor.is_in_flight() && !was_moved) return {cursor.flight_chunk, cursor.flight_offset};
+  return {cursor.chunk, cursor.offset};
+}
+
+size_t FanOutLog::unsent(const Cursor& cursor) const {
+  if (cursor.chunk == nullptr) return 0;
+  const LogPlace from = unsent_from(cursor);
+  return reads_to(cursor) - (from.chunk->base + from.offset);
+}
+
+uint64_t FanOutLog::next_frame(const Cursor& cursor) const {
+  const LogPlace from = unsent_from(cursor);
+  return frame_count() - marks_->count_behind(from.chunk->base + from.offset);
+}
+
+size_t FanOutLog::first_unsent_frame(const Cursor& cursor) const {
+  const LogPlace from = unsent_from(cursor);
+  const uint64_t position = from.chunk->base + from.offset;
+  return marks_->end_of_frame_at(position) - position;
+}
+
+void FanOutLog::find_lagging(size_t unsent_max, std::vector<Cursor*>& found) const {
+  for (const Chunk* chunk = front_; chunk != nullptr && chunk->base + unsent_max < end_;
+       chunk = chunk->next) {
+    for (Cursor* cursor = chunk->standing.front(); cursor != nullptr;
+         cursor = StandingCursors::next(*cursor)) {
+      if (unsent(*cursor) > unsent_max) found.push_back(cursor);
+    }
+  }
+}
+
+LogPlace FanOutLog::place_of(uint64_t position) const {
+  Chunk* chunk = front_;
+  while (chunk->base + chunk->size <= position) chunk = chunk->next;
+  return {chunk, static_cast<uint32_t>(position - chunk->base)};
+}
+
+LogPlace FanOutLog::last(size_t bytes) const {
+  const uint64_t border = marks_->border_from(end_ - bytes);
+  DCHECK(border < end_);
+  return place_of(border);
+}
+
+void FanOutLog::pin(Cursor& cursor, Chunk* to) {
+  cursor.detour->pinned_from = cursor.chunk;
+  cursor.detour->pinned_to = to;
+  for (Chunk* chunk = cursor.chunk;; chunk = chunk->next) {
+    ++chunk->keepers;
+    if (chunk == to) break;
+  }
+}
+
+void FanOutLog::unpin(Cursor& cursor, const Chunk* before) {
+  Detour& detour = *cursor.detour;
+  while (detour.pinned_from != nullptr && detour.pinned_from != before) {
+    Chunk* const chunk = detour.pinned_from;
+    detour.pinned_from = chunk == detour.pinned_to ? nullptr : chunk->next;
+    if (--chunk->keepers == 0 && chunk->is_let_go) pool_->give_back(chunk);
+  }
+}
+
+void FanOutLog::move(Cursor& cursor, LogPlace place) {
+  DCHECK(!cursor.is_caught_up() && !cursor.is_away());
+  if (cursor.is_in_flight() && cursor.detour->pinned_from == nullptr) {
+    pin(cursor, cursor.flight_chunk);
+  }
+  leave_chunk(cursor);
+  stand(cursor, *place.chunk, place.offset);
+  collect();
+}
+
+void FanOutLog::park(Cursor& cursor) {
+  DCHECK(!cursor.is_caught_up() && !cursor.is_away());
+  Detour& detour = *cursor.detour;
+  detour.next_frame = next_frame(cursor);
+  if (cursor.is_in_flight()) pin(cursor, cursor.flight_chunk);
+  leave_chunk(cursor);
+  detour.is_away = true;
+  ++away_;
+  collect();
+}
+
+void FanOutLog::stop_at_end(Cursor& cursor) {
+  DCHECK(!cursor.is_caught_up() && !cursor.is_away());
+  Detour& detour = *cursor.detour;
+  Chunk* const chunk = cursor.chunk;
+  pin(cursor, back_);
+  leave_chunk(cursor);
+  cursor.chunk = chunk;
+  detour.is_away = detour.has_stop = true;
+  detour.stop = end_;
+  detour.next_frame = frame_count();
+  ++away_;
+  collect();
+}
+
+void FanOutLog::rejoin(Cursor& cursor) {
+  DCHECK(cursor.is_away() && !cursor.is_in_flight());
+  Detour& detour = *cursor.detour;
+  detour.is_away = detour.has_stop = false;
+  detour.dropped += frame_count() - detour.next_frame;
+  cursor.chunk = nullptr;
+  --away_;
+  caught_up_.push_back(cursor);
+}
+
+bool FanOutLog::end_pinned_flight(Cursor& cursor) {
+  const Detour& detour = *cursor.detour;
+  Chunk* chunk = std::exchange(cursor.flight_chunk, nullptr);
+  uint32_t offset = cursor.flight_offset;
+  if (!detour.has_stop) {
+    unpin(cursor, nullptr);
+    return false;
+  }
+  if (chunk->base + offset == detour.stop) {
+    unpin(cursor, nullptr);
+    rejoin(cursor);
+    return true;
+  }
+  if (offset == chunk->size) {
+    chunk = chunk->next;
+    offset = 0;
+  }
+  unpin(cursor, chunk);
+  cursor.chunk = chunk;
+  cursor.offset = offset;
+  return false;
+}
+
+bool FanOutLog::take_frame(Cursor& cursor, std::string& out, AckWindow* acks) {
+  DCHECK(!cursor.is_caught_up() && !cursor.is_away() && !cursor.is_in_flight());
+  const uint64_t from = cursor.chunk->base + cursor.offset;
+  const uint64_t to = marks_->end_of_frame_at(from);
+  uint32_t offset = cursor.offset;
+  for (const Chunk* chunk = cursor.chunk; chunk->base + offset < to; chunk = chunk->next) {
+    const size_t size = std::min<uint64_t>(chunk->size, to - chunk->base) - offset;
+    out.append(reinterpret_cast<const char*>(chunk->octets) + offset, size);
+    if (chunk->base + offset + size == to) break;
+    offset = 0;
+  }
+  if (acks != nullptr) add_to_window(*acks, from, to);
+  const bool is_at_end = to == end_;
+  const LogPlace place = is_at_end ? LogPlace{} : place_of(to);
+  leave_chunk(cursor);
+  if (is_at_end) {
+    caught_up_.push_back(cursor);
+  } else {
+    stand(cursor, *place.chunk, place.offset);
+  }
+  collect();
+  return is_at_end;
 }
 
 }  // namespace stampede::core

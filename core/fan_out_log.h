@@ -1,11 +1,14 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "core/ack_window.h"
 #include "core/frame_marks.h"
@@ -20,10 +23,30 @@ class FanOutLog;
 struct Chunk;
 struct Replay;
 
+// Detour is what a cursor has besides, whose reader lags so much that it does not get all that
+// others get: what it reads that the log may have let go, and how many frames it missed.
+//
+// Owns:      nothing; pinned chunks stay until they are unpinned, if need be outside of the log.
+// Thread:    home shard.
+// Invariant: chunks are pinned while a send of them is in flight, or while it reads up to a stop.
+struct Detour {
+  Chunk* pinned_from = nullptr;  // null: none are
+  Chunk* pinned_to = nullptr;
+  // In no list of the log's: it reads from pinned chunks up to `stop`, if it has one, else from
+  // elsewhere. Then it goes on at the log's end.
+  bool is_away = false;
+  bool has_stop = false;
+  uint64_t stop = 0;  // a position
+  // While it is away: the first frame that it was not given, behind its stop if it has one.
+  uint64_t next_frame = 0;
+  uint64_t dropped = 0;  // frames before the next one that it is given
+};
+
 // Cursor is one subscriber's place in its group's log. It is in one of three conditions:
 //   caught up  it has been given everything; it stands on the log's list, at the end;
 //   behind     it stands in a chunk, and is on its client's list of those with something to send;
 //   in flight  a send from where it stands is under way, up to flight_*, and it stands there still.
+// With a detour it may be elsewhere: see there.
 //
 // Owns:      nothing; it pins the chunk that it stands in, and thereby all later ones.
 // Thread:    home shard.
@@ -37,13 +60,17 @@ struct Cursor {
   Chunk* flight_chunk = nullptr;  // null: not in flight
   uint32_t offset = 0;
   uint32_t flight_offset = 0;
+  std::unique_ptr<Detour> detour;  // null: it gets everything
 
-  [[nodiscard]] bool is_caught_up() const { return chunk == nullptr; }
+  [[nodiscard]] bool is_away() const { return detour != nullptr && detour->is_away; }
+  [[nodiscard]] bool is_caught_up() const { return chunk == nullptr && !is_away(); }
   [[nodiscard]] bool is_in_flight() const { return flight_chunk != nullptr; }
+  // It is away, and gets what it gets from elsewhere.
+  [[nodiscard]] bool is_parked() const { return is_away() && !detour->has_stop; }
 };
 
-// LogPlace is a frame border in a log that somebody holds, so that cursors can be put there later:
-// what is behind it stays.
+// LogPlace is a frame border in a log. If somebody holds it, what is behind it stays, so that
+// cursors can be put there later.
 struct LogPlace {
   Chunk* chunk = nullptr;
   uint32_t offset = 0;
@@ -62,10 +89,11 @@ struct Chunk {
   uint64_t base = 0;           // position of the first octet in the log
   uint32_t size = 0;
   uint32_t capacity = 0;
-  uint32_t standing_count = 0;  // how long `standing` is
-  uint16_t holds = 0;           // LogPlaces in it
+  uint32_t keepers = 0;  // how many stand in it, and detours that pin it
+  uint16_t holds = 0;    // LogPlaces in it
   uint8_t size_class = 0;
-  bool continues = false;  // its last frame ends in the next chunk, so no send may end here
+  bool continues : 1 = false;  // its last frame ends in the next chunk: no send may end here
+  bool is_let_go : 1 = false;  // by the log: when the last one unpins it, that is its end
 };
 // PERF: its octets are right behind it, and copying to them is what appending costs.
 static_assert(sizeof(Chunk) == 64);
@@ -75,9 +103,13 @@ static_assert(sizeof(Chunk) == 64);
 // Owns:      the spare ones. Thread: home shard. Lifetime: outlives the logs.
 class ChunkPool {
  public:
-  // 512 octets hold a price or two for a group of one; 64 KiB is what one send carries.
-  static constexpr std::array<uint32_t, 4> kCapacities = {512, 4096, 16384, 65536};
-  static constexpr uint8_t kNoClass = kCapacities.size();
+  // 512 octets hold a price or two for a group of one; 64 KiB is what one send carries. The Chunk
+  // itself is in these, as allocators take up to a quarter more for what is just past such a size.
+  static constexpr std::array<uint32_t, 4> kSizes = {512, 4096, 16384, 65536};
+  static constexpr uint8_t kNoClass = kSizes.size();
+  [[nodiscard]] static constexpr uint32_t capacity_of(uint8_t size_class) {
+    return kSizes[size_class] - uint32_t{sizeof(Chunk)};
+  }
 
   ChunkPool() = default;
   ~ChunkPool();
@@ -90,14 +122,20 @@ class ChunkPool {
   [[nodiscard]] Chunk* take_reference(Message& message);
   void give_back(Chunk* chunk);
 
+  // Whether chunks that are given back are kept for the next; if not, the spare ones are freed.
+  void keep_spare(bool is_kept);
+
   [[nodiscard]] size_t bytes_in_use() const { return bytes_in_use_; }
 
  private:
+  static void free_chunk(Chunk* chunk);
+  void free_spare();
   // More spare memory than this is given back to the allocator.
   static constexpr size_t kSpareBytesMax = 4 << 20;
 
-  std::array<Chunk*, kCapacities.size()> spare_ = {};
+  std::array<Chunk*, kNoClass> spare_ = {};
   size_t spare_bytes_ = 0;
+  size_t spare_bytes_max_ = kSpareBytesMax;
   size_t bytes_in_use_ = 0;
 };
 
@@ -119,6 +157,8 @@ class FanOutLog {
         marks_(marks_frames ? std::make_unique<FrameMarks>() : nullptr),
         replay_(replay),
         marks_always_(marks_frames) {}
+  // Chunks are no larger than that, unless a frame is: who lags is looked at when one begins.
+  void limit_chunks(size_t bytes);
   ~FanOutLog();
   FanOutLog(const FanOutLog&) = delete;
   FanOutLog& operator=(const FanOutLog&) = delete;
@@ -174,16 +214,46 @@ class FanOutLog {
   bool attach_at(Cursor& cursor, LogPlace place);
   // A cursor that is caught up; null if there is none.
   [[nodiscard]] Cursor* caught_up_front() const { return caught_up_.front(); }
+  // Appends to `out` what is from there on, up to a position that is a frame border too.
   template <typename Sink>
-  void copy_from(LogPlace place, Sink&& sink) const;
+  void copy_from(LogPlace place, uint64_t to, Sink&& sink) const;
   [[nodiscard]] size_t bytes_behind(LogPlace place) const {
     return end_ - (place.chunk->base + place.offset);
   }
+  // -- Detours. Requires, for all of these: marks_frames; for a cursor: it has a detour.
+  // Frames, those in the log and those that are no more, are counted from 0.
+  [[nodiscard]] uint64_t frame_count() const { return marks_->count(); }
+  // False: nobody would read from the log what is appended to it.
+  [[nodiscard]] bool has_readers() const { return cursors_ + holds_ > away_; }
+  // The next frame is not appended, only counted. Requires: no readers.
+  void skip_frame();
+  // Octets behind what the cursor was given. It needs no detour.
+  [[nodiscard]] size_t unsent(const Cursor& cursor) const;
+  // Octets of the first frame that the cursor was not given. Requires: there is one; not away.
+  [[nodiscard]] size_t first_unsent_frame(const Cursor& cursor) const;
+  // That frame, by count. Requires: behind, not away.
+  [[nodiscard]] uint64_t next_frame(const Cursor& cursor) const;
+  // The cursors for which more than that is unsent, which are not away. O(those that lag).
+  void find_lagging(size_t unsent_max, std::vector<Cursor*>& found) const;
+  // Where the last octets begin, whole frames, so many and no more. Requires: there are more, and
+  // the newest frame is no larger.
+  [[nodiscard]] LogPlace last(size_t bytes) const;
+  // Lets the cursor go on there, when a send that is in flight is over. Requires: behind, not away.
+  void move(Cursor& cursor, LogPlace place);
+  // Takes the cursor away, from everything that it was not given yet. Requires: as for move().
+  void park(Cursor& cursor);
+  // Takes the cursor away to read up to the present end. Requires: as for move().
+  void stop_at_end(Cursor& cursor);
+  // The cursor is caught up. Requires: away, not in flight.
+  void rejoin(Cursor& cursor);
+  // Gives the cursor one frame, appended to `out`, and adds it to `acks` if there are; true if the
+  // cursor is caught up then. Requires: behind, not away, not in flight.
+  bool take_frame(Cursor& cursor, std::string& out, AckWindow* acks);
 
   // -- Measures, in octets.
   [[nodiscard]] size_t bytes() const { return front_ == nullptr ? 0 : end_ - front_->base; }
   [[nodiscard]] size_t lag(const Cursor& cursor) const {
-    return cursor.is_caught_up() ? 0 : end_ - (cursor.chunk->base + cursor.offset);
+    return cursor.chunk == nullptr ? 0 : reads_to(cursor) - (cursor.chunk->base + cursor.offset);
   }
   // True if most of the cursors stand more than `lead` octets behind the end, give or take a chunk.
   // O(chunks), and there are few: who lags by more than a bound is cut off.
@@ -200,6 +270,8 @@ class FanOutLog {
 
  private:
   void push_chunk(Chunk* chunk);
+  // Where that begins which the cursor was not given. Requires: it stands, or reads up to a stop.
+  [[nodiscard]] static LogPlace unsent_from(const Cursor& cursor);
   void stand(Cursor& cursor, Chunk& chunk, uint32_t offset);
   void leave_chunk(Cursor& cursor);
   // Where the frames end that `acks` has room for, from the cursor on.
@@ -207,6 +279,15 @@ class FanOutLog {
   void add_to_window(AckWindow& acks, uint64_t from, uint64_t to) const;
   // Frees chunks from the front while nobody stands in them.
   void collect();
+  // Where what there is for the cursor ends, a position.
+  [[nodiscard]] uint64_t reads_to(const Cursor& cursor) const {
+    return cursor.is_away() ? cursor.detour->stop : end_;
+  }
+  [[nodiscard]] LogPlace place_of(uint64_t position) const;
+  static void pin(Cursor& cursor, Chunk* to);
+  // Unpins what is before the chunk; null: all.
+  void unpin(Cursor& cursor, const Chunk* before);
+  bool end_pinned_flight(Cursor& cursor);
 
   ChunkPool* pool_;
   std::unique_ptr<FrameMarks> marks_;
@@ -217,27 +298,26 @@ class FanOutLog {
   uint32_t cursors_ = 0;
   uint32_t holds_ = 0;
   uint32_t chunks_begun_ = 0;
+  uint32_t away_ = 0;  // of the cursors
   uint8_t size_class_ = 0;
+  uint8_t size_class_max_ = ChunkPool::kNoClass - 1;
   Replay* const replay_;
   const bool marks_always_;
 };
 
 template <typename Sink>
 void FanOutLog::copy_unsent(const Cursor& cursor, Sink&& sink) const {
-  if (cursor.is_caught_up()) return;
-  if (cursor.is_in_flight()) {
-    copy_from({cursor.flight_chunk, cursor.flight_offset}, sink);
-  } else {
-    copy_from({cursor.chunk, cursor.offset}, sink);
-  }
+  if (cursor.chunk != nullptr) copy_from(unsent_from(cursor), reads_to(cursor), sink);
 }
 
 template <typename Sink>
-void FanOutLog::copy_from(LogPlace place, Sink&& sink) const {
-  const Chunk* chunk = place.chunk;
+void FanOutLog::copy_from(LogPlace place, uint64_t to, Sink&& sink) const {
   uint32_t offset = place.offset;
-  for (; chunk != nullptr; chunk = chunk->next, offset = 0) {
-    if (chunk->size > offset) sink(chunk->octets + offset, size_t{chunk->size} - offset);
+  for (const Chunk* chunk = place.chunk; chunk->base + offset < to; chunk = chunk->next) {
+    const size_t size = std::min<uint64_t>(chunk->size, to - chunk->base) - offset;
+    if (size > 0) sink(chunk->octets + offset, size);
+    if (chunk->base + offset + size == to) break;
+    offset = 0;
   }
 }
 

@@ -7,6 +7,8 @@
 #include <iterator>
 #include <optional>
 
+#include "core/memory_tally.h"
+
 namespace stampede::core {
 
 // FrameMarks says where the frames of a fan-out log end, for groups whose subscribers acknowledge
@@ -26,18 +28,31 @@ class FrameMarks {
 
   // The first frame begins at the position.
   explicit FrameMarks(uint64_t begin = 0) : begin_(begin) {}
+  ~FrameMarks() { MemoryTally::drop(MemoryKind::kLogs, marks_.size() * sizeof(Mark)); }
+  FrameMarks(const FrameMarks&) = delete;
+  FrameMarks& operator=(const FrameMarks&) = delete;
 
   void add(uint64_t end, uint64_t id_hash, uint64_t sequence) {
     marks_.push_back({end, next_number_++, id_hash, sequence});
+    ++count_;
+    MemoryTally::add(MemoryKind::kLogs, sizeof(Mark));
   }
   [[nodiscard]] uint64_t next_number() const { return next_number_; }
   // Numbers from here on are at least that.
   void raise_next_number(uint64_t number) { next_number_ = std::max(next_number_, number); }
+  // One frame is not in the log at all.
+  void skip() {
+    ++next_number_;
+    ++count_;
+  }
+  // Frames so far, skipped ones too. Numbers may have gaps.
+  [[nodiscard]] uint64_t count() const { return count_; }
   // Forgets frames that begin before the position.
   void trim(uint64_t position) {
     while (!marks_.empty() && begin_ < position) {
       begin_ = marks_.front().end;
       marks_.pop_front();
+      MemoryTally::drop(MemoryKind::kLogs, sizeof(Mark));
     }
   }
 
@@ -64,11 +79,26 @@ class FrameMarks {
   [[nodiscard]] uint64_t last_sequence() const {
     return marks_.empty() ? 0 : marks_.back().sequence;
   }
+  // How many frames end behind the position.
+  [[nodiscard]] size_t count_behind(uint64_t position) const {
+    return marks_.size() - index_behind(position);
+  }
+  // Where the first frame ends that ends at the position or behind it. Requires: there is one.
+  [[nodiscard]] uint64_t border_from(uint64_t position) const {
+    return std::lower_bound(marks_.begin(), marks_.end(), position,
+                            [](const Mark& mark, uint64_t wanted) { return mark.end < wanted; })
+        ->end;
+  }
+  // Where the frame ends that begins at the position. Requires: there is one.
+  [[nodiscard]] uint64_t end_of_frame_at(uint64_t position) const {
+    return marks_[index_behind(position)].end;
+  }
 
  private:
   std::deque<Mark> marks_;
   uint64_t begin_;  // of the first one
   uint64_t next_number_ = 1;
+  uint64_t count_ = 0;
 };
 
 }  // namespace stampede::core

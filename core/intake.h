@@ -31,6 +31,11 @@ class Intake {
   // Takes some of what is held; true if all of it was taken, and the client is not paused again.
   [[nodiscard]] bool take_held(Client& client, Millis now);
   [[nodiscard]] bool has_held() const { return held_ != nullptr; }
+  // Of what came and was not taken, on the heap.
+  [[nodiscard]] size_t memory_bytes() const {
+    return parser_.memory_bytes() +
+           (held_ == nullptr ? 0 : held_->octets.capacity() + held_->stomp.capacity());
+  }
 
   // The session speaks this version from the next frame on.
   void set_version(proto::StompVersion version) { parser_.set_version(version); }

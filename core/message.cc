@@ -5,6 +5,7 @@
 #include <new>
 #include <string>
 
+#include "core/memory_tally.h"
 #include "proto/base/check.h"
 #include "proto/stomp_encoder.h"
 #include "proto/stomp_escape.h"
@@ -21,7 +22,7 @@ bool is_passed_on(std::string_view name) {
     case 3:
       return name != "ack";
     case 7:
-      return name != "receipt";
+      return name != "receipt" && name != "dropped";
     case 10:
       return name != "message-id";
     case 11:
@@ -120,6 +121,7 @@ Message* Message::create(const Content& content, uint64_t route_hash) {
   *at++ = '\0';
   put(at, content.route);
   message->is_utf8_ = content.is_known_utf8 || message->has_utf8_text();
+  MemoryTally::add_block(MemoryKind::kMessages, message);
   return message;
 }
 
@@ -138,6 +140,7 @@ void Message::drop_reference() {
   // acq_rel: the last one must see every other shard's reads as done before it frees.
   if (references_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   count_live(-1);
+  MemoryTally::drop_block(MemoryKind::kMessages, this);
   this->~Message();
   ::operator delete(this);
 }

@@ -3,8 +3,10 @@
 #include <array>
 #include <cstdint>
 
+#include "core/memory_tally.h"
 #include "core/queue_types.h"
 #include "core/shard_types.h"
+#include "core/slow_terms.h"
 
 namespace stampede::core {
 
@@ -37,6 +39,10 @@ struct ShardMetrics {
   uint64_t destinations_forgotten = 0;  // evicted at --max-destinations
   uint64_t mailbox_overflows = 0;       // envelopes that had to wait outside of a full mailbox
   uint64_t publishers_held_back = 0;    // times that a publisher was not read from for a while
+  // By SlowPolicy, but for kDisconnect, which connections_closed has.
+  std::array<uint64_t, kSlowPolicies> slow_begun = {};    // subscriptions that began to miss some
+  std::array<uint64_t, kSlowPolicies> slow_dropped = {};  // MESSAGEs that one of them missed
+  uint64_t slow_recovered = 0;                            // times that one caught up again
   uint64_t errors_sent = 0;
 
   // Last values dropped at --max-retained, --max-retained-bytes and --retain-time, and messages of
@@ -54,22 +60,26 @@ struct ShardTables {
   uint64_t subscriptions = 0;
   uint64_t cursors = 0;  // of live subscriptions and of sends still in flight
   uint64_t groups = 0;
-  uint64_t topics = 0;             // home side: names and patterns with a local subscriber
-  uint64_t destinations = 0;       // owner side: names with interest or a duplicate window
-  uint64_t interested = 0;         // owner side: (name, shard) pairs with interest
-  uint64_t pattern_interests = 0;  // owner side: (pattern, shard) pairs
-  uint64_t log_bytes = 0;          // chunks held
-  uint64_t queues = 0;             // owner side
-  uint64_t consumers = 0;          // owner side, of queues
-  uint64_t queued = 0;             // messages that wait in queues, delayed ones too
-  uint64_t unsettled = 0;          // messages that consumers of queues have
-  uint64_t queue_bytes = 0;        // messages in queues, unsettled ones too
+  uint64_t topics = 0;              // home side: names and patterns with a local subscriber
+  uint64_t destinations = 0;        // owner side: names with interest or a duplicate window
+  uint64_t interested = 0;          // owner side: (name, shard) pairs with interest
+  uint64_t pattern_interests = 0;   // owner side: (pattern, shard) pairs
+  uint64_t log_bytes = 0;           // chunks held
+  uint64_t slow_subscriptions = 0;  // that miss MESSAGEs
+  uint64_t queues = 0;              // owner side
+  uint64_t consumers = 0;           // owner side, of queues
+  uint64_t queued = 0;              // messages that wait in queues, delayed ones too
+  uint64_t unsettled = 0;           // messages that consumers of queues have
+  uint64_t queue_bytes = 0;         // messages in queues, unsettled ones too
 
   uint64_t replays = 0;   // home side: logs of what was published before somebody came
   uint64_t retained = 0;  // owner side: last values, which stay
   uint64_t retained_bytes = 0;
   uint64_t history = 0;  // owner side: messages of histories, which stay
   uint64_t history_bytes = 0;
+  // What the shard takes, at its last look. What is made on one shard and freed on another makes
+  // one number too large and one too small (below zero it wraps); their sum is right.
+  std::array<uint64_t, kMemoryKinds> memory_bytes = {};
 };
 
 }  // namespace stampede::core

@@ -7,6 +7,7 @@
 
 #include "core/keyed_hash.h"
 #include "core/shard_types.h"
+#include "core/slow_terms.h"
 
 namespace stampede::core {
 
@@ -97,7 +98,9 @@ struct Options {
   int64_t ping_interval_ms = 30'000;  // 0: nobody is pinged
   int64_t ping_timeout_ms = 30'000;
 
-  // -- Outbound. A reader may lag by so much, or be stuck for so long. Lag is looked at when a log
+  // -- Outbound. What is done about readers that lag; none: they are disconnected.
+  std::vector<SlowConsumerRule> slow_consumer = {};
+  // A reader may lag by so much, or be stuck for so long. Lag is looked at when a log
   // begins a chunk, which is every 64 KiB at the latest.
   size_t slow_consumer_bytes = 1024 * 1024;
   int64_t slow_consumer_after_ms = 10'000;
@@ -129,6 +132,8 @@ struct Options {
   int64_t dedup_time_ms = 120'000;
 
   // -- The node.
+  // What all shards may take together; 0: no limit. net sets it to a part of what there is.
+  uint64_t memory_limit_bytes = 0;
   size_t destinations_max = 1'000'000;  // per owner shard; the oldest idle ones are forgotten first
   size_t mailbox_slots = 4096;          // per ordered pair of shards; a power of two
   Millis queue_idle_ms = 60'000;        // an empty queue without consumers is forgotten after it

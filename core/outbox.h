@@ -24,6 +24,10 @@ class Outbox {
   [[nodiscard]] size_t bytes() const {
     return (gathering_ ? gathering_->size() : 0) + (in_flight_ ? in_flight_->size() : 0);
   }
+  // On the heap.
+  [[nodiscard]] size_t memory_bytes() const {
+    return (gathering_ ? gathering_->capacity() : 0) + (in_flight_ ? in_flight_->capacity() : 0);
+  }
   // Requires: not empty, nothing in flight.
   [[nodiscard]] SendSpan begin_flight();
   void end_flight() { in_flight_.reset(); }

@@ -61,6 +61,7 @@ class Owner {
   // about once a second.
   void expire(Millis now);
 
+  [[nodiscard]] size_t destination_count() const { return table_.size(); }
   void count_tables(ShardTables& tables) const;
 
  private:

@@ -64,6 +64,8 @@ class QueueRoutes : private QueueOutlet {
   [[nodiscard]] bool publish_owned(Message* message, bool is_reserved, Millis now);
   void on_timer(Timer& timer, Millis now) { queues_.on_timer(timer, now); }
   void expire(Millis now) { queues_.expire(now); }
+  [[nodiscard]] size_t queue_count() const { return queues_.queue_count(); }
+  [[nodiscard]] size_t consumer_count() const { return queues_.consumer_count(); }
   void count_tables(ShardTables& tables) const { queues_.count_tables(tables); }
   [[nodiscard]] std::vector<QueueEntry> list(ListRange range) const { return queues_.list(range); }
 

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "core/intrusive_list.h"
+#include "core/memory_tally.h"
 #include "core/message.h"
 #include "core/shard_types.h"
 
@@ -42,12 +43,18 @@ enum class QueuedState : uint8_t { kWaiting, kDelayed, kUnsettled, kCount };
 // Owns:      one reference to the message. Thread: owner shard.
 struct QueuedMessage {
   QueuedMessage(Message* of_message, Place at, size_t bytes_of_body)
-      : message(of_message), place(at), body_bytes(bytes_of_body) {}
+      : message(of_message), place(at), body_bytes(bytes_of_body) {
+    MemoryTally::add(MemoryKind::kQueues, node_bytes());
+  }
   ~QueuedMessage() {
+    MemoryTally::drop(MemoryKind::kQueues, node_bytes());
     if (message != nullptr) message->drop_reference();
   }
   QueuedMessage(const QueuedMessage&) = delete;
   QueuedMessage& operator=(const QueuedMessage&) = delete;
+
+  // With the map's node around it.
+  [[nodiscard]] static size_t node_bytes();
 
   Message* const message;
   const Place place;
@@ -60,5 +67,10 @@ struct QueuedMessage {
   uint32_t deliveries = 0;        // that failed
   QueuedState state = QueuedState::kWaiting;
 };
+
+inline size_t QueuedMessage::node_bytes() {
+  constexpr size_t kNodeBytes = 4 * sizeof(void*) + sizeof(Place);
+  return sizeof(QueuedMessage) + kNodeBytes;
+}
 
 }  // namespace stampede::core

@@ -75,6 +75,8 @@ class Queues : private QueueSink {
   // Forgets queues that have been idle for long. Call about once a second.
   void expire(Millis now);
 
+  [[nodiscard]] size_t queue_count() const { return table_.size(); }
+  [[nodiscard]] size_t consumer_count() const { return consumers_.size(); }
   void count_tables(ShardTables& tables) const;
   [[nodiscard]] std::vector<QueueEntry> list(ListRange range) const;
 

@@ -161,6 +161,15 @@ std::vector<Session::FoundDelivery> Session::covered_with(const FoundDelivery& d
   return covered;
 }
 
+bool Session::has_unfinished() const {
+  for (const Subscription* one = subscriptions_.get(); one != nullptr; one = one->next.get()) {
+    if (one->acks != nullptr && one->acks->size() > 0) return true;
+  }
+  if (rare_ == nullptr) return false;
+  const auto has_deliveries = [](const auto& queue) { return queue->acks().size() > 0; };
+  return rare_->transactions.size() > 0 || std::ranges::any_of(rare_->queues.all(), has_deliveries);
+}
+
 void Session::remember_ended(uint64_t ack_token) {
   std::vector<uint64_t>& tokens = rare().ended_tokens;
   if (tokens.size() == kEndedTokensMax) tokens.erase(tokens.begin());
@@ -181,6 +190,7 @@ void Session::add(std::unique_ptr<Subscription> subscription) {
   subscription->next = std::move(subscriptions_);
   subscriptions_ = std::move(subscription);
   ++subscription_count_;
+  dropping_count_ += subscriptions_->group->drops();
 }
 
 Subscription* Session::find_by_id(std::string_view id) const {
@@ -208,6 +218,7 @@ std::unique_ptr<Subscription> Session::take(Subscription& subscription) {
   std::unique_ptr<Subscription> taken = std::move(*link);
   *link = std::move(taken->next);
   --subscription_count_;
+  dropping_count_ -= taken->group->drops();
   return taken;
 }
 

@@ -116,6 +116,9 @@ class Session {
   // The last delivery before it of each other part of the same composite, where an acknowledgement
   // covers those. Requires: it is there.
   [[nodiscard]] std::vector<FoundDelivery> covered_with(const FoundDelivery& delivery) const;
+  // True if there is something to acknowledge or to commit, which may free memory.
+  // O(subscriptions).
+  [[nodiscard]] bool has_unfinished() const;
   // A subscription that had unsettled deliveries has ended; acknowledgements may still come.
   void remember_ended(uint64_t ack_token);
 
@@ -141,6 +144,10 @@ class Session {
   [[nodiscard]] Subscription* find_by_destination(std::string_view destination) const;
   [[nodiscard]] std::unique_ptr<Subscription> take(Subscription& subscription);
   [[nodiscard]] std::unique_ptr<Subscription> take_any();
+  // True if it has subscriptions, and each rather misses something than ends the client.
+  [[nodiscard]] bool may_miss_all() const {
+    return dropping_count_ > 0 && dropping_count_ == subscription_count();
+  }
   // To topics and queues.
   [[nodiscard]] size_t subscription_count() const {
     return subscription_count_ + (rare_ == nullptr ? 0 : rare_->queues.all().size());
@@ -170,6 +177,7 @@ class Session {
   ReplyQueue replies_;
   std::string user_name_;
   uint32_t subscription_count_ = 0;
+  uint32_t dropping_count_ = 0;  // of these, in groups that drop
   proto::StompVersion version_ = proto::StompVersion::k12;
 };
 

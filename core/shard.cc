@@ -34,8 +34,9 @@ ClientEntry entry_of(const Client& client, Millis now) {
 }  // namespace
 
 Shard::Shard(ShardId id, ShardId shard_count, const Options& options, MailboxGrid& mailboxes,
-             ShardObserver& observer)
-    : state_(std::make_unique<ShardState>(id, shard_count, options, mailboxes, observer)) {}
+             ShardObserver& observer, MemoryBudget* memory_budget)
+    : state_(std::make_unique<ShardState>(id, shard_count, options, mailboxes, observer,
+                                          memory_budget)) {}
 
 Shard::~Shard() = default;
 
@@ -88,11 +89,11 @@ void Shard::run_timers(Millis now) { state_->run_timers(now); }
 
 void Shard::fan_out(size_t groups_max, Millis now) {
   state_->set_now(now);
-  state_->topics.fan_out(groups_max);
+  state_->fan_out(groups_max);
   state_->settle();
 }
 
-bool Shard::is_gathering() const { return state_->topics.is_gathering(); }
+bool Shard::is_gathering() const { return state_->is_gathering(); }
 
 uint64_t Shard::post_mail() { return state_->post_mail(); }
 

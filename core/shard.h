@@ -8,9 +8,11 @@
 #include <vector>
 
 #include "core/listings.h"
+#include "core/memory_budget.h"
 #include "core/metrics.h"
 #include "core/options.h"
 #include "core/shard_types.h"
+#include "core/slow_terms.h"
 #include "proto/http_upgrade.h"
 
 namespace stampede::core {
@@ -35,12 +37,25 @@ struct ClosedClient {
   size_t pending_bytes;  // of its subscriptions, unsent
 };
 
+// A subscription lags so much that it misses messages, or does no more.
+struct SlowConsumer {
+  uint64_t client_id;
+  std::string_view peer;
+  std::string_view destination;
+  SlowPolicy policy;
+  bool has_recovered;
+  size_t unsent_bytes;
+};
+
 // Told of what operators want to read. Called on the shard's thread, must not block, must not call
 // back.
 class ShardObserver {
  public:
   virtual ~ShardObserver() = default;
   virtual void on_client_closed(const ClosedClient& client) = 0;
+  virtual void on_slow_consumer(const SlowConsumer& /*consumer*/, Millis /*now*/) {}
+  // The node is at another stage of its limit of memory; told once, by one shard.
+  virtual void on_memory_step(MemoryBudget::Step /*step*/, uint64_t /*used*/, uint64_t /*limit*/) {}
 };
 
 // What net is to do with a connection next.
@@ -77,8 +92,9 @@ struct DrainTimes {
 //            client is in flight; spans given by flush() stay untouched until sent() or release().
 class Shard {
  public:
+  // `memory_budget`, which the shards of a node share, outlives it; null: there is no limit.
   Shard(ShardId id, ShardId shard_count, const Options& options, MailboxGrid& mailboxes,
-        ShardObserver& observer);
+        ShardObserver& observer, MemoryBudget* memory_budget = nullptr);
   ~Shard();
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;

@@ -14,6 +14,8 @@ namespace {
 constexpr Millis kHousekeepingMs = 1'000;
 // What readers get to catch up before their publisher is listened to again.
 constexpr Millis kHoldBackMs = 5;
+// How often those are looked at who wait for memory: it may take long, and they may be many.
+constexpr Millis kMemoryReleaseMs = 10;
 
 proto::StompLimits stomp_limits(const Options& options, size_t frame_bytes_max) {
   return {.frame_bytes_max = frame_bytes_max,
@@ -32,7 +34,7 @@ proto::WsLimits message_limits(const Options& options) {
 }  // namespace
 
 ShardState::ShardState(ShardId id, ShardId shard_count, const Options& options,
-                       MailboxGrid& mailboxes, ShardObserver& observer)
+                       MailboxGrid& mailboxes, ShardObserver& observer, MemoryBudget* memory_budget)
     : destination_map(options),
       selector_subject(options.selector_body_bytes_max),
       topics(id, options, metrics, ready, selector_subject),
@@ -48,7 +50,8 @@ ShardState::ShardState(ShardId id, ShardId shard_count, const Options& options,
       limits_(stomp_limits(options, options.frame_bytes_max)),
       limits_before_connect_(stomp_limits(options, options.frame_bytes_before_connect_max)),
       websocket_limits_(message_limits(options)),
-      owner_(id, options, metrics) {
+      owner_(id, options, metrics),
+      memory_watch_(*this, memory_budget) {
   CHECK(shard_count <= kShardsMax && id < shard_count);
   timers.arm(second_, kHousekeepingMs);
 }
@@ -112,7 +115,22 @@ void ShardState::on_closing(Client& client, CloseReason reason, std::string_view
                               .pending_bytes = lag});
 }
 
+void ShardState::tell_slow_events() {
+  for (const SlowEvent& event : topics.slow_consumers().take_events()) {
+    const Client* const client = find(event.client);
+    if (client == nullptr) continue;
+    observer_.on_slow_consumer({.client_id = client->id(),
+                                .peer = client->peer(),
+                                .destination = event.destination,
+                                .policy = event.policy,
+                                .has_recovered = event.has_recovered,
+                                .unsent_bytes = event.unsent_bytes},
+                               now_);
+  }
+}
+
 void ShardState::settle() {
+  if (topics.slow_consumers().has_events()) tell_slow_events();
   if (!topics.has_lagging()) return;
   for (const ClientRef ref : topics.take_lagging()) {
     Client* client = find(ref);
@@ -126,6 +144,7 @@ void ShardState::settle() {
 void ShardState::publish(Message* message, Client& client, uint32_t ticket, Millis now) {
   const ShardId owner = route(message, client.ref(), ticket, false, now);
   if (is_pressed(owner)) hold_back(client, 0);
+  hold_back_if_full(client);
 }
 
 ShardId ShardState::route(Message* message, ClientRef sender, uint32_t ticket, bool is_reserved,
@@ -252,7 +271,8 @@ bool ShardState::take_mail(size_t budget, Millis now) {
     next_mail_from_ = (next_mail_from_ + 1) % shard_count_;
     Envelope envelope;
     size_t taken = 0;
-    while (taken < std::min(share, budget) && mailbox.take(envelope)) {
+    while (taken < std::min(share, budget) && !topics.has_gathered_enough() &&
+           mailbox.take(envelope)) {
       on_envelope(envelope, now);
       // At once: many envelopes may be waiting, and each adds to the lag of who lags already.
       settle();
@@ -261,7 +281,7 @@ bool ShardState::take_mail(size_t budget, Millis now) {
     budget -= taken;
     empty_in_a_row = taken == 0 ? empty_in_a_row + 1 : 0;
   }
-  return budget == 0 && has_mail();
+  return (budget == 0 || topics.has_gathered_enough()) && has_mail();
 }
 
 void ShardState::on_envelope(Envelope& envelope, Millis now) {
@@ -331,6 +351,7 @@ void ShardState::on_envelope(Envelope& envelope, Millis now) {
 }
 
 uint64_t ShardState::post_mail() {
+  memory_watch_.look(now_);
   uint64_t wake = publish_mail();
   if (held_back_.empty()) return wake;
   // What they send once they are let go belongs to this batch too.
@@ -403,6 +424,10 @@ void ShardState::end_waiting(ClientRef ref) {
 }
 
 void ShardState::release_held_back() {
+  if (memory_watch_.holds_publishers()) {
+    if (now_ < next_release_) return;
+    next_release_ = now_ + kMemoryReleaseMs;
+  }
   const bool is_pressed = is_any_pressed();
   for (const ClientRef ref : std::exchange(held_back_, {})) {
     Client* client = find(ref);
@@ -410,7 +435,7 @@ void ShardState::release_held_back() {
     // A client that is closing drains its input, whoever it fed.
     if (!client->is_closing()) {
       if (is_pressed || client->is_committing || now_ < client->held_until ||
-          !client->take_held(now_)) {
+          !memory_watch_.may_go_on(*client) || !client->take_held(now_)) {
         held_back_.push_back(ref);
         continue;
       }
@@ -466,7 +491,18 @@ ShardTables ShardState::tables() const {
   owner_.count_tables(tables);
   topics.count_tables(tables);
   queue_routes.count_tables(tables);
+  memory_watch_.count_tables(tables);
   return tables;
+}
+
+ShardState::TableSizes ShardState::table_sizes() const {
+  return {.clients = client_count_,
+          .subscriptions = topics.cursor_count(),
+          .groups = topics.group_count(),
+          .topics = topics.topic_count(),
+          .destinations = owner_.destination_count(),
+          .queues = queue_routes.queue_count(),
+          .consumers = queue_routes.consumer_count()};
 }
 
 }  // namespace stampede::core

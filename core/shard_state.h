@@ -12,6 +12,7 @@
 #include "core/envelope.h"
 #include "core/interests.h"
 #include "core/mailbox.h"
+#include "core/memory_watch.h"
 #include "core/message.h"
 #include "core/metrics.h"
 #include "core/options.h"
@@ -36,7 +37,7 @@ namespace stampede::core {
 class ShardState {
  public:
   ShardState(ShardId id, ShardId shard_count, const Options& options, MailboxGrid& mailboxes,
-             ShardObserver& observer);
+             ShardObserver& observer, MemoryBudget* memory_budget = nullptr);
   ~ShardState();
 
   // -- Clients.
@@ -53,7 +54,7 @@ class ShardState {
     }
   }
   [[nodiscard]] size_t client_count() const { return client_count_; }
-  // Ends the clients that were found to lag too much.
+  // Ends the clients that were found to lag too much, and tells of those that miss something.
   void settle();
 
   // -- Publishing: home -> owner -> homes.
@@ -97,9 +98,14 @@ class ShardState {
   void refuse(ClientRef client, uint32_t ticket);
   void post(ShardId to, Envelope envelope);
 
-  // The client is not read from while a shard that it may publish to has no room.
+  // The client, which publishes, is not read from while there is no memory, or a shard that it may
+  // publish to has no room.
   void hold_back_if_pressed(Client& client) {
     if (is_any_pressed()) hold_back(client, 0);
+    hold_back_if_full(client);
+  }
+  void hold_back_if_full(Client& client) {
+    if (memory_watch_.holds_publishers()) hold_back(client, memory_watch_.held_until(client, now_));
   }
 
   // -- Clients that wait for a transaction of theirs are not listened to.
@@ -108,6 +114,12 @@ class ShardState {
 
   // -- The turn.
   bool take_mail(size_t budget, Millis now);
+  void fan_out(size_t groups_max) {
+    topics.fan_out(memory_watch_.groups_to_fan_out(groups_max, now_));
+  }
+  [[nodiscard]] bool is_gathering() const {
+    return topics.is_gathering() && !memory_watch_.is_fan_out_held();
+  }
   void run_timers(Millis now);
   [[nodiscard]] uint64_t post_mail();
   [[nodiscard]] bool has_mail() const;
@@ -115,6 +127,22 @@ class ShardState {
   [[nodiscard]] Client* next_receive_change();
 
   [[nodiscard]] ShardTables tables() const;
+
+  // -- Memory.
+  // How many there are, without a walk.
+  struct TableSizes {
+    size_t clients;
+    size_t subscriptions;
+    size_t groups;
+    size_t topics;
+    size_t destinations;
+    size_t queues;
+    size_t consumers;
+  };
+  [[nodiscard]] TableSizes table_sizes() const;
+  void tell_memory_step(MemoryBudget::Step step, uint64_t used, uint64_t limit) {
+    observer_.on_memory_step(step, used, limit);
+  }
 
   // -- What clients work with.
   [[nodiscard]] const Options& options() const { return options_; }
@@ -147,6 +175,7 @@ class ShardState {
     uint32_t generation = 0;
   };
 
+  void tell_slow_events();
   void on_envelope(Envelope& envelope, Millis now);
   [[nodiscard]] bool takes_temporary(const Message& message, Millis now) {
     return message.properties().is_for_queue
@@ -183,7 +212,9 @@ class ShardState {
   std::vector<uint32_t> free_slots_;
   size_t client_count_ = 0;
   uint64_t clients_opened_ = 0;
+  MemoryWatch memory_watch_;
   std::vector<ClientRef> held_back_;
+  Millis next_release_ = 0;  // of those held back, while they wait for memory
   std::vector<ClientRef> receive_changes_;
   ShardId next_mail_from_ = 0;  // round robin over the mailboxes
   Timer second_;                // housekeeping

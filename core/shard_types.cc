@@ -13,7 +13,8 @@ std::string_view to_string(CloseReason reason) {
       "connect_timeout",   "proto_error", "frame_too_big",
       "header_limit",      "utf8",        "heartbeat_missed",
       "slow_hard",         "slow_soft",   "conn_limit",
-      "queue_full",        "drain",       "internal",
+      "queue_full",        "memory",      "drain",
+      "internal",
   };
   CHECK(reason < CloseReason::kCount);
   return kNames[static_cast<size_t>(reason)];

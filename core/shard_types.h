@@ -40,6 +40,7 @@ enum class CloseReason : uint8_t {
   kSlowConsumerTime,
   kConnectionLimit,
   kQueueFull,
+  kMemory,  // the node is at its limit of memory, and it held much
   kDrain,
   kInternal,
   kCount,

@@ -35,6 +35,12 @@ void append_line(std::string& out, std::string_view name, uint64_t number) {
   out.append(digits.data(), end.ptr).push_back('\n');
 }
 
+std::unique_ptr<SlowGroup> slow_group(const SlowKind& kind, uint64_t seed) {
+  if (kind == SlowKind{}) return nullptr;
+  return std::make_unique<SlowGroup>(
+      SlowTerms{.policy = kind.policy, .key = std::string(kind.key), .bytes = kind.bytes}, seed);
+}
+
 uint8_t* put(uint8_t* at, std::string_view text) {
   if (text.empty()) return at;
   std::memcpy(at, text.data(), text.size());
@@ -45,9 +51,10 @@ uint8_t* put(uint8_t* at, std::string_view text) {
 
 Group::Group(Topic& of_topic, const GroupKind& kind, std::unique_ptr<GroupFilter> of_filter,
              ChunkPool& pool, uint64_t seed)
-    : log(pool, kind.is_acked),
+    : log(pool, kind.is_acked || kind.slow.drops()),
       prefix(message_prefix(kind.id, kind.has_id, kind.variant.version)),
       filter(std::move(of_filter)),
+      slow(slow_group(kind.slow, seed)),
       variant(kind.variant),
       is_acked(kind.is_acked),
       has_own_lines((kind.is_acked && kind.variant.version == proto::StompVersion::k12) ||
@@ -59,11 +66,16 @@ Group::Group(Topic& of_topic, const GroupKind& kind, std::unique_ptr<GroupFilter
       shows_epoch_and_seq(kind.shows.epoch_and_seq),
       shows_stream_offset(kind.shows.stream_offset),
       seq_header(kind.shows.seq_header),
-      ack_token(hash_text(kind.id, hash_text(of_topic.name, seed))) {}
+      ack_token(hash_text(kind.id, hash_text(of_topic.name, seed))) {
+  // Lag is looked at when a chunk begins.
+  constexpr size_t kLooks = 4;
+  if (slow != nullptr) log.limit_chunks(slow->terms.bytes / kLooks);
+}
 
 GroupKind Group::kind() const {
   GroupKind kind = {
       .id = id, .has_id = has_id, .is_acked = is_acked, .variant = variant, .shows = shows()};
+  if (slow != nullptr) kind.slow = {slow->terms.policy, slow->terms.key, slow->terms.bytes};
   if (filter == nullptr) return kind;
   if (filter->selector != nullptr) kind.selector = filter->selector->text();
   kind.is_no_local = filter->is_no_local;
@@ -89,7 +101,8 @@ Topics::Topics(ShardId shard, const Options& options, ShardMetrics& metrics, Rea
       exact_(16, HashText{options.boot_id}),
       patterns_(options.boot_id),
       groups_(16, HashGroupKey{options.boot_id}),
-      matches_(16, HashText{options.boot_id}) {}
+      matches_(16, HashText{options.boot_id}),
+      publisher_lead_bytes_(options.publisher_lead_bytes_max) {}
 
 Topics::~Topics() {
   for (Topic* topic : gathering_) {
@@ -155,10 +168,10 @@ void Topics::enroll(Subscription& subscription, Group& group) {
   ++live_;
 }
 
-bool Topics::end(Subscription& subscription) {
+bool Topics::end(Subscription& subscription, bool is_whole) {
   DCHECK(!subscription.has_ended);
   Group& group = *subscription.group;
-  append_gathered(group.topic);
+  if (is_whole) append_gathered(group.topic);
   subscription.has_ended = true;
   if (--group.live == 0) replays_.on_unfollowed(group);
   if (group.filter != nullptr) --group.topic.filtered_live;
@@ -179,12 +192,17 @@ void Topics::detach(Subscription& subscription) {
 
 void Topics::remove_group(Group& group) {
   Topic& topic = group.topic;
-  append_gathered(topic);
+  if (topic.next_group == &group) {
+    topic.next_group = topic.groups.next(group);
+    if (topic.next_group == nullptr) end_spreading(topic);
+  }
   replays_.end_all_of(group);
   topic.lagging -= group.lagging;
   topic.groups.remove(group);
   if (group.filter != nullptr) topic.filtered.remove(group);
   groups_.erase(groups_.find(GroupKey{&topic, group.kind()}));
+  if (topic.groups.empty()) forget_gathered(topic);
+  if (!topic.is_gathering()) std::erase(gathering_, &topic);
   if (!topic.groups.empty()) return;
   if (topic.is_pattern) {
     ++pattern_generation_;
@@ -283,6 +301,7 @@ uint32_t Topics::gather(Topic& topic, Message& message) {
   message.add_references(1);
   topic.gathered.push_back(&message);
   topic.gathered_bytes += message.memory_bytes();
+  gathered_bytes_ += message.memory_bytes();
   if (topic.gathered_bytes >= kGatheredBytesMax) append_gathered(topic);
   return subscriptions;
 }
@@ -307,7 +326,7 @@ void Topics::append_gathered(Topic& topic) {
 size_t Topics::spread(Topic& topic, size_t groups_max) {
   if (topic.next_group == nullptr) {
     topic.spreading.swap(topic.gathered);
-    topic.gathered_bytes = 0;
+    gathered_bytes_ -= std::exchange(topic.gathered_bytes, 0);
     ++topic.batch;
     topic.next_group = topic.groups.front();
   }
@@ -323,11 +342,19 @@ size_t Topics::spread(Topic& topic, size_t groups_max) {
     ++groups;
   }
   encoder_.end();
-  if (topic.next_group == nullptr) {
-    for (Message* message : topic.spreading) message->drop_reference();
-    topic.spreading.clear();
-  }
+  if (topic.next_group == nullptr) end_spreading(topic);
   return groups;
+}
+
+void Topics::end_spreading(Topic& topic) {
+  for (Message* message : topic.spreading) message->drop_reference();
+  topic.spreading.clear();
+}
+
+void Topics::forget_gathered(Topic& topic) {
+  for (Message* message : topic.gathered) message->drop_reference();
+  topic.gathered.clear();
+  gathered_bytes_ -= std::exchange(topic.gathered_bytes, 0);
 }
 
 void Topics::append_all(Group& group, std::span<Message* const> messages) {
@@ -344,13 +371,12 @@ void Topics::append_selected(Group& group, const Topic& topic) {
   selected.erase(selected.begin(), next);
 }
 
-std::string_view Topics::own_lines(const Group& group, const FanOutLog& log,
-                                   const Message& message) {
+std::string_view Topics::own_lines(const Group& group, uint64_t number, const Message& message) {
   std::string& lines = own_lines_;
   lines.clear();
   if (group.is_acked && group.variant.version == proto::StompVersion::k12) {
     std::array<char, kAckIdBytesMax> id;
-    char* const end = put_ack_id(id.data(), {log.next_frame_number(), group.ack_token});
+    char* const end = put_ack_id(id.data(), {number, group.ack_token});
     lines.append("ack:").append(id.data(), static_cast<size_t>(end - id.data())).push_back('\n');
   }
   if (group.shows_epoch_and_seq) {
@@ -363,6 +389,7 @@ std::string_view Topics::own_lines(const Group& group, const FanOutLog& log,
 }
 
 void Topics::append(Group& group, Message& message, size_t index) {
+  if (group.drops() && !slow_consumers_.admit(group, message)) return;
   const uint32_t chunks_before = group.log.chunks_begun();
   const size_t frame_bytes = write(group, group.log, message, index);
   note_lag(group);
@@ -373,8 +400,9 @@ size_t Topics::write(const Group& group, FanOutLog& log, Message& message, size_
   const std::string_view headers =
       encoder_.headers(index, group.variant.version, metrics_.headers_unexpressible);
   const std::span<const uint8_t> body = message.body_and_nul();
+  const uint64_t number = group.is_acked ? log.next_frame_number() : 0;
   const std::string_view lines =
-      group.has_own_lines ? own_lines(group, log, message) : std::string_view();
+      group.has_own_lines ? own_lines(group, number, message) : std::string_view();
   const size_t frame_bytes = group.prefix.size() + lines.size() + headers.size() + body.size();
   const bool is_websocket = group.variant.framing != WireVariant::Framing::kTcp;
   const bool is_referenced = body.size() > kReferencedBodyBytesMin;
@@ -395,9 +423,7 @@ size_t Topics::write(const Group& group, FanOutLog& log, Message& message, size_
   log.commit(copied_bytes);
   if (is_referenced) log.append_body(message);
   if (log.has_marks()) {
-    const uint64_t id_hash =
-        group.is_acked ? hash_message_id(message.message_id(), options_.boot_id) : 0;
-    log.mark_frame(id_hash, message.sequence());
+    log.mark_frame(group.is_acked ? hash_of_id(message) : 0, message.sequence());
   }
   ++metrics_.messages_appended;
   return copied_bytes + (is_referenced ? body.size() : 0);
@@ -418,9 +444,23 @@ bool Topics::takes(const Group& group, const Message& message) {
   return group.filter == nullptr || wants(group, message);
 }
 
+bool Topics::write_private(const Group& group, const Message& message, uint64_t number,
+                           std::string_view line, std::string& frame) {
+  const std::array only = {&message};
+  encoder_.begin(only);
+  frame.assign(group.prefix).append(line);
+  if (group.has_own_lines) frame.append(own_lines(group, number, message));
+  frame.append(encoder_.headers(0, group.variant.version, metrics_.headers_unexpressible));
+  const std::span<const uint8_t> body = message.body_and_nul();
+  frame.append(reinterpret_cast<const char*>(body.data()), body.size());
+  encoder_.end();
+  return message.is_utf8() && group.is_id_utf8;
+}
+
 void Topics::note_lag(Group& group) {
+  // Who may miss something is waited for by nobody.
   const uint32_t lagging =
-      group.log.most_lag_by(options_.publisher_lead_bytes_max) ? group.live : 0;
+      !group.drops() && group.log.most_lag_by(publisher_lead_bytes_) ? group.live : 0;
   group.topic.lagging += lagging - group.lagging;
   group.lagging = lagging;
 }
@@ -430,16 +470,24 @@ void Topics::note_lag(Group& group) {
 // might, hence the fraction. The newest frame does not count: nobody had a chance to take it yet,
 // and it may be larger than the limit.
 void Topics::police(Group& group, size_t newest_bytes) {
+  if (group.drops()) return slow_consumers_.police(group, newest_bytes);
   FanOutLog& log = group.log;
-  if (log.bytes() <= options_.slow_consumer_bytes / 8) return;
+  const size_t bytes_max =
+      group.slow == nullptr ? options_.slow_consumer_bytes : group.slow->terms.bytes;
+  if (log.bytes() <= bytes_max / 8) return;
   for (Cursor* cursor = log.front_standing(); cursor != nullptr; cursor = cursor->standing.next) {
-    if (cursor->client->blamed_bytes() > options_.slow_consumer_bytes + newest_bytes) {
+    if (cursor->client->blamed_bytes() > bytes_max + newest_bytes) {
       lagging_.push_back(cursor->client->ref());
     }
   }
 }
 
 std::vector<ClientRef> Topics::take_lagging() { return std::exchange(lagging_, {}); }
+
+void Topics::be_careful(bool is_careful) {
+  publisher_lead_bytes_ = options_.publisher_lead_bytes_max / (is_careful ? 2 : 1);
+  pool_.keep_spare(!is_careful);
+}
 
 void Topics::count_tables(ShardTables& tables) const {
   tables.topics += exact_.size() + patterns_.size();
@@ -448,6 +496,7 @@ void Topics::count_tables(ShardTables& tables) const {
   tables.subscriptions += live_;
   tables.log_bytes += pool_.bytes_in_use();
   tables.replays += replays_.count();
+  tables.slow_subscriptions += slow_consumers_.count();
 }
 
 std::vector<TopicEntry> Topics::list(ListRange range) const {

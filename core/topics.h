@@ -24,6 +24,8 @@
 #include "core/selector/selector.h"
 #include "core/selector/selector_subject.h"
 #include "core/session.h"
+#include "core/slow_consumers.h"
+#include "core/slow_terms.h"
 
 namespace stampede::core {
 
@@ -42,6 +44,16 @@ struct ShownPosition {
   }
 };
 
+// What is done about readers that lag, if not what is done by default.
+struct SlowKind {
+  SlowPolicy policy = SlowPolicy::kDisconnect;
+  std::string_view key = {};
+  size_t bytes = 0;  // 0: --slow-consumer-bytes, and the policy is kDisconnect
+  friend bool operator==(const SlowKind&, const SlowKind&) = default;
+
+  [[nodiscard]] bool drops() const { return policy != SlowPolicy::kDisconnect; }
+};
+
 // What of a SUBSCRIBE shows in its MESSAGEs, or decides which it gets. Subscribers of one topic
 // that are alike in all of it share a group.
 struct GroupKind {
@@ -53,6 +65,7 @@ struct GroupKind {
   std::string_view selector = {};  // empty: all messages
   bool is_no_local = false;        // none that `subscriber` sent
   ClientRef subscriber = {};       // set with is_no_local only
+  SlowKind slow = {};
   friend bool operator==(const GroupKind&, const GroupKind&) = default;
 };
 
@@ -80,6 +93,7 @@ struct Group {
   FanOutLog log;
   const std::string prefix;                   // "MESSAGE\nsubscription:<id, escaped>\n"
   const std::unique_ptr<GroupFilter> filter;  // null: wants all
+  const std::unique_ptr<SlowGroup> slow;      // null: what is done by default
   uint32_t live = 0;                          // subscriptions
   uint32_t lagging = 0;   // `live` if most of them lagged at the last append, else 0
   uint32_t attached = 0;  // cursors: live ones, and ended ones whose send is still in flight
@@ -104,6 +118,7 @@ struct Group {
   }
   // False: what is appended to its log would be for nobody.
   [[nodiscard]] bool is_followed() const { return live > 0 && log.is_followed(); }
+  [[nodiscard]] bool drops() const { return slow != nullptr && slow->drops(); }
   [[nodiscard]] GroupKind kind() const;
 };
 
@@ -144,8 +159,7 @@ struct Topic {
 // Lifetime:  a Topic lives while a group of it does; a Group while a cursor of its subscribers is
 //            attached to a log.
 // Invariant: a client's list of cursors behind holds exactly those of its cursors that are neither
-//            caught up nor in flight. A topic's groups and live subscriptions change only while
-//            nothing is gathered for it.
+//            caught up nor in flight. Nobody comes to a topic while something is gathered for it.
 class Topics {
  public:
   Topics(ShardId shard, const Options& options, ShardMetrics& metrics, ReadyList& ready,
@@ -160,9 +174,10 @@ class Topics {
   void attach(Subscription& subscription, Group& group);
   // Counts it in; its cursor is attached elsewhere.
   void enroll(Subscription& subscription, Group& group);
-  // The subscription no longer counts; true if it was its topic's last. Its log has all that was
-  // delivered to it, and its cursor is still attached.
-  [[nodiscard]] bool end(Subscription& subscription);
+  // The subscription no longer counts; true if it was its topic's last. Its cursor is still
+  // attached. `is_whole`: its log has all that was delivered to it, which costs what it takes to
+  // append that to all of the topic's logs.
+  [[nodiscard]] bool end(Subscription& subscription, bool is_whole);
   // Takes the cursor out of its log, and the group and the topic away if that was the last.
   // Requires: not in flight, not on its client's list.
   void detach(Subscription& subscription);
@@ -177,6 +192,18 @@ class Topics {
   // Appends what was gathered to the logs of about `groups_max` groups.
   void fan_out(size_t groups_max);
   [[nodiscard]] bool is_gathering() const { return !gathering_.empty(); }
+  // True if more should be delivered only when some of it is in the logs: all the groups of a topic
+  // get a copy, and a turn's work is to be bounded in memory too.
+  [[nodiscard]] bool has_gathered_enough() const { return gathered_bytes_ >= kGatheredPerTurn; }
+
+  // -- Subscribers that lag and rather miss something.
+  [[nodiscard]] SlowConsumers& slow_consumers() { return slow_consumers_; }
+  // Makes `frame` the group's MESSAGE of that number, with one more header line. True: it is UTF-8.
+  bool write_private(const Group& group, const Message& message, uint64_t number,
+                     std::string_view line, std::string& frame);
+  [[nodiscard]] uint64_t hash_of_id(const Message& message) const {
+    return hash_message_id(message.message_id(), options_.boot_id);
+  }
 
   // -- Subscribers that begin in the past.
   [[nodiscard]] Replays& replays() { return replays_; }
@@ -198,6 +225,12 @@ class Topics {
   // publishers who are too fast.
   [[nodiscard]] bool take_overrun() { return std::exchange(is_overrun_, false); }
 
+  // While memory is short: spare chunks are given back, and publishers may lead by half as much.
+  void be_careful(bool is_careful);
+
+  [[nodiscard]] size_t topic_count() const { return exact_.size() + patterns_.size(); }
+  [[nodiscard]] size_t group_count() const { return groups_.size(); }
+  [[nodiscard]] size_t cursor_count() const { return attached_; }
   void count_tables(ShardTables& tables) const;
   // Exact names first, then patterns.
   [[nodiscard]] std::vector<TopicEntry> list(ListRange range) const;
@@ -231,6 +264,8 @@ class Topics {
   uint32_t select(Topic& topic, const Message& message);
   [[nodiscard]] bool wants(const Group& group, const Message& message);
   size_t spread(Topic& topic, size_t groups_max);
+  static void end_spreading(Topic& topic);
+  void forget_gathered(Topic& topic);
   void append_all(Group& group, std::span<Message* const> messages);
   void append_selected(Group& group, const Topic& topic);
   // Appends the message of that index in the encoder to the group's log.
@@ -238,7 +273,7 @@ class Topics {
   // Writes its frame to the log, one of the group's; gives the frame's octets.
   size_t write(const Group& group, FanOutLog& log, Message& message, size_t index);
   // The header lines that the group has besides what all groups share. Valid until the next call.
-  [[nodiscard]] std::string_view own_lines(const Group& group, const FanOutLog& log,
+  [[nodiscard]] std::string_view own_lines(const Group& group, uint64_t number,
                                            const Message& message);
   void note_lag(Group& group);
   void police(Group& group, size_t newest_bytes);
@@ -253,6 +288,8 @@ class Topics {
   // Octets of messages that a topic gathers, about what a turn takes in. Bounds what the encoder
   // keeps at a time.
   static constexpr size_t kGatheredBytesMax = 256 * 1024;
+  // What is gathered from other shards in a turn, as much as is taken in from clients.
+  static constexpr size_t kGatheredPerTurn = 64 * 1024;
 
   const ShardId shard_;
   const Options& options_;
@@ -267,12 +304,15 @@ class Topics {
   tsl::robin_map<GroupKey, std::unique_ptr<Group>, HashGroupKey> groups_;
   Replays replays_{*this, options_, pool_, ready_};
   tsl::robin_map<std::string, Match, HashText, std::equal_to<>> matches_;
+  SlowConsumers slow_consumers_{*this, metrics_};
+  size_t gathered_bytes_ = 0;     // of all topics
   std::deque<Topic*> gathering_;  // those that are, in the order in which they began
   uint64_t pattern_generation_ = 1;
   uint64_t groups_made_ = 0;
   uint64_t attached_ = 0;
   uint64_t live_ = 0;
   std::vector<ClientRef> lagging_;
+  size_t publisher_lead_bytes_;
   bool is_overrun_ = false;
 };
 

@@ -97,9 +97,17 @@ void Acceptor::open(uint32_t plan_index, FileDescriptor fd, core::Millis now) no
     ++metrics_.connections_refused;
     return;
   }
+  if (node_.memory.stage() >= core::MemoryStage::kRefuseConnections) {
+    return refuse(plan_index, std::move(fd), peer,
+                  {.reason = core::CloseReason::kMemory,
+                   .limit = "--memory-limit",
+                   .sentence = "the broker is at its limit of memory (--memory-limit)"},
+                  now);
+  }
   const NodeLimits::Verdict verdict = limits_.admit(host);
-  if (verdict != NodeLimits::Verdict::kAdmitted)
-    return refuse(plan_index, std::move(fd), peer, verdict, now);
+  if (verdict != NodeLimits::Verdict::kAdmitted) {
+    return refuse(plan_index, std::move(fd), peer, refusal_of(verdict), now);
+  }
   ++metrics_.connections_accepted;
   const uint32_t handle = connections_.allocate(fd.release());
   limits_.enter(handle, host);
@@ -112,28 +120,33 @@ void Acceptor::open(uint32_t plan_index, FileDescriptor fd, core::Millis now) no
   receiver_.arm(handle);
 }
 
+Acceptor::Refusal Acceptor::refusal_of(NodeLimits::Verdict verdict) {
+  constexpr auto kReason = core::CloseReason::kConnectionLimit;
+  if (verdict == NodeLimits::Verdict::kTooMany) {
+    return {kReason, "--max-connections",
+            "the broker has reached its limit of connections (--max-connections)"};
+  }
+  return {kReason, "--max-connections-per-address",
+          "too many connections from this address (--max-connections-per-address)"};
+}
+
 // Best effort: the answer goes into an empty socket buffer, and whoever sends its request meanwhile
 // may see a reset.
 void Acceptor::refuse(uint32_t plan, FileDescriptor fd, const std::string& peer,
-                      NodeLimits::Verdict verdict, core::Millis now) noexcept {
+                      const Refusal& refusal, core::Millis now) noexcept {
   ++metrics_.connections_refused;
   ++refused_since_log_;
-  const bool is_node_full = verdict == NodeLimits::Verdict::kTooMany;
   if (node_.listeners[plan].transport == core::Transport::kWebSocket) {
-    const std::string answer = proto::HttpUpgrade::refusal_answer(
-        503, is_node_full
-                 ? "the broker has reached its limit of connections (--max-connections)"
-                 : "too many connections from this address (--max-connections-per-address)");
+    const std::string answer = proto::HttpUpgrade::refusal_answer(503, refusal.sentence);
     (void)send(fd.get(), answer.data(), answer.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     (void)shutdown(fd.get(), SHUT_WR);
   }
   fd.reset();
   if (!may_log(now)) return;
-  std::string text =
-      "refused peer=" + peer +
-      " reason=" + std::string(core::to_string(core::CloseReason::kConnectionLimit)) +
-      " limit=" + (is_node_full ? "--max-connections" : "--max-connections-per-address") +
-      " since_last_line=" + std::to_string(refused_since_log_);
+  std::string text = "refused peer=" + peer +
+                     " reason=" + std::string(core::to_string(refusal.reason)) +
+                     " limit=" + std::string(refusal.limit) +
+                     " since_last_line=" + std::to_string(refused_since_log_);
   refused_since_log_ = 0;
   log_.note(LogLevel::kWarn, text);
 }

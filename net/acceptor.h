@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/shard.h"
@@ -50,12 +51,19 @@ class Acceptor {
     ListeningSocket socket;
     bool armed = false;
   };
+  // `reason`, as closed connections have it, and `limit`: for the log. `sentence`: for the client.
+  struct Refusal {
+    core::CloseReason reason;
+    std::string_view limit;
+    std::string_view sentence;
+  };
 
   void arm(uint32_t index) noexcept;
   void take(Listener& listener, FileDescriptor fd, core::Millis now) noexcept;
   void open(uint32_t plan, FileDescriptor fd, core::Millis now) noexcept;
-  void refuse(uint32_t plan, FileDescriptor fd, const std::string& peer,
-              NodeLimits::Verdict verdict, core::Millis now) noexcept;
+  [[nodiscard]] static Refusal refusal_of(NodeLimits::Verdict verdict);
+  void refuse(uint32_t plan, FileDescriptor fd, const std::string& peer, const Refusal& refusal,
+              core::Millis now) noexcept;
   void pause(int error, core::Millis now) noexcept;
   void close_socket(Listener& listener, core::Millis now) noexcept;
   [[nodiscard]] bool may_log(core::Millis now) noexcept;

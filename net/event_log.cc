@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <utility>
 
 namespace stampede::net {
 namespace {
@@ -72,6 +73,31 @@ void ShardLog::on_client_closed(const core::ClosedClient& client) {
   record.peer_size = copy_text(record.peer, client.peer);
   record.text_size = copy_text(record.text, client.detail);
   push(record);
+}
+
+void ShardLog::on_slow_consumer(const core::SlowConsumer& consumer, core::Millis now) {
+  if (now < next_slow_line_at_) {
+    ++slow_untold_;
+    return;
+  }
+  next_slow_line_at_ = now + kSlowLineEveryMs;
+  std::string line = consumer.has_recovered ? "slow_consumer_recovered" : "slow_consumer";
+  line.append(" client=").append(std::to_string(consumer.client_id));
+  line.append(" peer=").append(consumer.peer);
+  line.append(" policy=").append(core::to_string(consumer.policy));
+  line.append(" unsent=").append(std::to_string(consumer.unsent_bytes));
+  line.append(" untold=").append(std::to_string(std::exchange(slow_untold_, 0)));
+  // Last, as it may be cut.
+  line.append(" destination=").append(consumer.destination);
+  note(consumer.has_recovered ? LogLevel::kInfo : LogLevel::kWarn, line);
+}
+
+void ShardLog::on_memory_step(core::MemoryBudget::Step step, uint64_t used, uint64_t limit) {
+  const bool is_worse = step.after > step.before;
+  note(is_worse ? LogLevel::kWarn : LogLevel::kInfo,
+       "memory stage=" + std::string(core::to_string(step.after)) +
+           " was=" + std::string(core::to_string(step.before)) + " used=" + std::to_string(used) +
+           " limit=" + std::to_string(limit));
 }
 
 void ShardLog::note(LogLevel level, std::string_view text) noexcept {

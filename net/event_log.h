@@ -52,6 +52,8 @@ class ShardLog final : public core::ShardObserver {
   explicit ShardLog(Wakeup& reader) : reader_(reader), records_(kRecords) {}
 
   void on_client_closed(const core::ClosedClient& client) override;
+  void on_slow_consumer(const core::SlowConsumer& consumer, core::Millis now) override;
+  void on_memory_step(core::MemoryBudget::Step step, uint64_t used, uint64_t limit) override;
   void note(LogLevel level, std::string_view text) noexcept;
   // Once a turn: lets the log's thread see what was written.
   void publish() noexcept;
@@ -66,12 +68,16 @@ class ShardLog final : public core::ShardObserver {
  private:
   // At 12 us a close a shard makes some 800 records between two looks of the log's thread.
   static constexpr size_t kRecords = 2048;
+  static constexpr core::Millis kSlowLineEveryMs = 1'000;
 
   void push(const LogRecord& record) noexcept;
 
   Wakeup& reader_;
   core::SpscRing<LogRecord> records_;
   std::atomic<uint64_t> dropped_ = 0;
+  // Of slow consumers, of whom there may be very many.
+  core::Millis next_slow_line_at_ = 0;
+  uint64_t slow_untold_ = 0;
 };
 
 // EventLog formats what the shards leave, on a thread of its own, since a sink may block.

@@ -2,12 +2,14 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <future>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "core/mailbox.h"
+#include "core/memory_budget.h"
 #include "core/options.h"
 #include "core/shard.h"
 #include "core/shard_types.h"
@@ -69,6 +71,7 @@ struct Node {
       : options(std::move(core_options)),
         shards(shard_count),
         mailboxes(shard_count, options.mailbox_slots),
+        memory(options.memory_limit_bytes, shard_count),
         limits(connections_max, connections_per_address_max),
         log(shard_count, std::move(sink)),
         accepting_shards(shard_count) {
@@ -79,10 +82,12 @@ struct Node {
   // Constant after set-up.
   const core::Options options;
   const core::ShardId shards;
-  int64_t spin_ns = 0;  // the longest look before a sleep; 0 is off
+  std::function<void(bool is_short)> return_memory;  // MemoryReturner; may be empty
+  int64_t spin_ns = 0;                               // the longest look before a sleep; 0 is off
   std::vector<ListenerPlan> listeners;
   // Any thread.
   core::MailboxGrid mailboxes;
+  core::MemoryBudget memory;
   NodeLimits limits;
   EventLog log;
   std::vector<std::unique_ptr<ShardControl>> controls;

@@ -11,6 +11,7 @@
 #include "net/clock.h"
 #include "net/cpus.h"
 #include "net/listeners.h"
+#include "net/memory_size.h"
 #include "net/node.h"
 #include "net/shard_thread.h"
 #include "proto/base/check.h"
@@ -27,6 +28,10 @@ constexpr core::Millis kTogetherMs = 1'000;
 
 // A mobile network may be gone for half a minute and come back.
 constexpr int64_t kUserTimeoutMsMin = 30'000;
+
+// Of the memory that the process may use, where no limit is given. The kernel needs some for the
+// sockets, and what was freed stays with the allocator for a while.
+constexpr double kMemoryPart = 0.8;
 
 // A turn takes milliseconds; whoever waits longer for a shard's answer asks in vain.
 constexpr std::chrono::seconds kAnswerPatience{2};
@@ -107,6 +112,10 @@ Result<std::unique_ptr<Server>> Server::start(ServerOptions options, core::Optio
   }
   if (core_options.boot_id == 0) core_options.boot_id = random_boot_id();
   if (core_options.secret == core::HashKey{}) core_options.secret = random_secret();
+  core_options.memory_limit_bytes =
+      options.memory_limit_bytes > 0
+          ? options.memory_limit_bytes
+          : static_cast<uint64_t>(kMemoryPart * static_cast<double>(usable_memory_bytes()));
   core_options.wall_clock_offset_ms = to_millis(realtime_ns()) - to_millis(monotonic_ns());
 
   std::unique_ptr<Server> server(new Server);
@@ -122,6 +131,7 @@ Result<std::unique_ptr<Server>> Server::start(ServerOptions options, core::Optio
                              options.connections_per_address_max, std::move(options.log));
   Node& node = *server->node_;
   node.listeners = plan_listeners(options.listeners, node.options);
+  node.return_memory = std::move(options.return_memory);
   node.spin_ns = shards <= cores ? options.spin_us * 1000 : 0;
   for (core::ShardId id = 0; id < shards; ++id) {
     if (!node.controls[id]->wakeup.is_open())
@@ -134,6 +144,8 @@ Result<std::unique_ptr<Server>> Server::start(ServerOptions options, core::Optio
     for (const auto& thread : server->threads_) thread->release(false);
     return std::unexpected(std::move(started.error()));
   }
+  // What is there before anybody came: code, rings and their buffers.
+  (void)node.memory.add(static_cast<int64_t>(resident_memory_bytes()));
   for (const auto& thread : server->threads_) thread->release(true);
   return server;
 }
@@ -141,6 +153,7 @@ Result<std::unique_ptr<Server>> Server::start(ServerOptions options, core::Optio
 core::ShardId Server::shards() const { return node_->shards; }
 uint64_t Server::connections() const { return node_->limits.connections(); }
 uint64_t Server::connections_max() const { return node_->limits.connections_max(); }
+const core::MemoryBudget& Server::memory() const { return node_->memory; }
 
 void Server::drain(const DrainOrder& order) {
   // relaxed: only one caller goes on, and the phase below publishes what it writes.

@@ -2,12 +2,14 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "core/memory_budget.h"
 #include "core/options.h"
 #include "core/shard_types.h"
 #include "net/event_log.h"
@@ -20,6 +22,9 @@ namespace stampede::net {
 
 struct Node;
 class ShardThread;
+
+// Has the allocator give back to the system what the thread freed, if memory `is_short`.
+using MemoryReturner = std::function<void(bool is_short)>;
 
 enum class Pin : uint8_t { kAuto, kOn, kOff };
 
@@ -37,6 +42,8 @@ struct ServerOptions {
   std::optional<int64_t> user_timeout_ms;
   uint64_t connections_max = 0;  // 0: what the limit of descriptors allows, less 256 for ourselves
   uint32_t connections_per_address_max = 0;  // 0: no limit
+  // What all shards may take together; 0: kMemoryPart of what the process may use.
+  uint64_t memory_limit_bytes = 0;
   bool allow_anonymous = false;  // without it only loopback addresses may be listened on
   // A drain spreads the goodbyes over three quarters of its time, but not thinner than so many a
   // second: a hundred who come back at once are no crowd anywhere.
@@ -44,7 +51,8 @@ struct ServerOptions {
   // How long a shard that ran dry looks for work before it sleeps, while traffic flows. 0: never.
   // Never either if there are more shards than usable cores.
   int64_t spin_us = 20;
-  LogSink log;  // called on the log's thread
+  LogSink log;                   // called on the log's thread
+  MemoryReturner return_memory;  // called on the shards' threads
 };
 
 // A listening address as it was bound.
@@ -83,6 +91,7 @@ class Server {
   [[nodiscard]] core::ShardId shards() const;
   [[nodiscard]] uint64_t connections() const;
   [[nodiscard]] uint64_t connections_max() const;
+  [[nodiscard]] const core::MemoryBudget& memory() const;
   [[nodiscard]] bool is_pinned() const { return is_pinned_; }
 
   // Clients leave, each with what it still has to get and a goodbye: one after the other if they

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "net/clock.h"
+#include "net/memory_size.h"
 
 namespace stampede::net {
 namespace {
@@ -33,6 +34,10 @@ constexpr int64_t kMillisecondNs = 1'000'000;
 constexpr int64_t kSleepNsMax = 10'000 * kMillisecondNs;
 // How long overflow waits for a receiver that makes room without telling us.
 constexpr int64_t kOverflowRetryNs = kMillisecondNs;
+// How often it is looked whether memory that was freed should be returned to the system.
+constexpr core::Millis kReturnEveryMs = 20;
+// Those who are ended for want of memory give it back a little later.
+constexpr int64_t kShedLookNs = 10 * kMillisecondNs;
 // Draining shards look at each other's progress this often.
 constexpr int64_t kDrainLookNs = 20 * kMillisecondNs;
 // What the kernel gets to complete what abort cancelled, before the ring is closed over it.
@@ -68,7 +73,7 @@ ShardLoop::ShardLoop(Node& node, core::ShardId id, std::unique_ptr<Ring> ring,
       ring_(std::move(ring)),
       buffers_(std::move(buffers)),
       limits_(node.limits),
-      shard_(id, node.shards, node.options, node.mailboxes, log_),
+      shard_(id, node.shards, node.options, node.mailboxes, log_, &node.memory),
       closer_(*ring_, connections_, shard_, limits_),
       receiver_(*ring_, *buffers_, connections_, shard_, closer_, metrics_),
       sender_(*ring_, connections_, shard_, closer_, receiver_, metrics_),
@@ -100,6 +105,7 @@ void ShardLoop::turn() noexcept {
   close_connections();
   // What clients withdrew that ended while they were flushed.
   post_mail();
+  follow_memory();
   // Behind post_mail(), which lets publishers go on that were held back.
   receiver_.follow_receive_changes();
   answer_requests();
@@ -201,6 +207,26 @@ ShardSnapshot ShardLoop::snapshot() const {
   return snapshot;
 }
 
+// A shard may sleep on memory that its clients hold: whoever sees that there is none wakes them
+// all.
+void ShardLoop::follow_memory() noexcept {
+  const core::MemoryStage stage = node_.memory.stage();
+  const bool is_out = stage > memory_stage_ && stage == core::MemoryStage::kShedClients;
+  memory_stage_ = stage;
+  if (is_out) {
+    for (const auto& control : node_.controls) control->wakeup.wake();
+  }
+  if (now_ >= next_return_) return_memory();
+}
+
+// What is freed is of no use to the others while the allocator keeps it for this thread.
+void ShardLoop::return_memory() noexcept {
+  next_return_ = now_ + kReturnEveryMs;
+  if (!node_.return_memory || node_.memory.limit() == 0) return;
+  node_.return_memory(resident_memory_bytes() >
+                      node_.memory.begins_above(core::MemoryStage::kWarn));
+}
+
 // -- Waiting.
 
 void ShardLoop::submit_and_wait() noexcept {
@@ -267,6 +293,7 @@ int64_t ShardLoop::sleep_ns(int64_t now_ns) const noexcept {
   if (next < to_millis(now_ns) + kSleepNsMax / kMillisecondNs)
     sleep = next * kMillisecondNs - now_ns;
   if (shard_.has_overflow()) sleep = std::min(sleep, kOverflowRetryNs);
+  if (memory_stage_ == core::MemoryStage::kShedClients) sleep = std::min(sleep, kShedLookNs);
   if (phase_ != ShardControl::Phase::kServe) sleep = std::min(sleep, kDrainLookNs);
   return std::max<int64_t>(sleep, 0);
 }

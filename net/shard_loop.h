@@ -54,6 +54,8 @@ class ShardLoop {
 
   void follow_phase() noexcept;
   void begin_end() noexcept;
+  void follow_memory() noexcept;
+  void return_memory() noexcept;
   void end_all() noexcept;
   [[nodiscard]] bool is_over() noexcept;
   [[nodiscard]] bool has_work() const noexcept;
@@ -87,6 +89,8 @@ class ShardLoop {
   core::Millis now_ = 0;
   int64_t started_ns_ = 0;
   int64_t waited_ns_ = 0;
+  core::MemoryStage memory_stage_ = core::MemoryStage::kCalm;
+  core::Millis next_return_ = 0;  // of memory, to the system
   bool more_mail_ = false;
   bool stop_counted_ = false;   // in Node::accepting_shards
   bool drain_counted_ = false;  // in Node::drained_shards

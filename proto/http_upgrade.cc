@@ -272,6 +272,8 @@ std::string HttpUpgrade::refusal_answer(int status_code, std::string_view reason
   answer += http_reason_phrase(status_code);
   answer += "\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ";
   answer += std::to_string(reason.size() + 1);
+  // So that clients that were refused do not all come back at once, and at once.
+  if (status_code == 503) answer += "\r\nRetry-After: 5";
   if (status_code == 405) answer += "\r\nAllow: GET";
   if (status_code == 426) {
     // Upgrade is a hop-by-hop header and is named as one (RFC 9110 section 7.8).

@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "core/commands/slow_options.h"
 #include "core/shard_state.h"
 
 namespace stampede::core {
@@ -23,6 +24,8 @@ void open_on_topic(Client& client, const MappedDestination& to, const Subscripti
     kind.is_no_local = true;
     kind.subscriber = client.ref();
   }
+  const SlowTerms slow = *slow_terms_for(to, options.slow, is_acked, shard.options());
+  kind.slow = {slow.policy, slow.key, slow.bytes};
   Group& group = shard.topics.find_or_make(to.route, to.kind == DestinationKind::kPattern, kind,
                                            options.selector);
   auto subscription = std::make_unique<Subscription>();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "core/client.h"
@@ -9,6 +10,7 @@
 #include "core/destination_map.h"
 #include "core/queue_types.h"
 #include "core/selector/selector.h"
+#include "core/slow_terms.h"
 
 namespace stampede::core {
 
@@ -22,8 +24,9 @@ struct SubscriptionOptions {
   std::shared_ptr<AckOrder> ack_order = nullptr;       // of a composite
   std::shared_ptr<const Selector> selector = nullptr;  // null: all messages
   bool is_no_local = false;
-  ConsumerOptions consumer = {};  // of a queue
-  bool says_browse_end = true;    // of a queue
+  std::optional<SlowTerms> slow = std::nullopt;  // of a topic, as it was asked for
+  ConsumerOptions consumer = {};                 // of a queue
+  bool says_browse_end = true;                   // of a queue
 };
 
 // Opens one subscription of the client. A part of `ticket` is completed once routing is live: what

@@ -11,6 +11,7 @@
 #include "core/commands/open_subscription.h"
 #include "core/commands/read_destination.h"
 #include "core/commands/recall_options.h"
+#include "core/commands/slow_options.h"
 #include "core/shard_state.h"
 
 namespace stampede::core {
@@ -90,6 +91,12 @@ std::optional<SubscriptionOptions> read_options(Client& client, const proto::Sto
     }
     options.selector = std::move(*selector);
   }
+  const auto slow = read_slow_options(frame);
+  if (!slow) {
+    client.fail(errors::kMalformedHeader, slow.error(), &frame);
+    return std::nullopt;
+  }
+  options.slow = *slow;
   if (std::ranges::none_of(destinations, is_queue)) return options;
   auto consumer = read_consumer_options(frame, *ack, limits);
   if (!consumer) {
@@ -109,7 +116,7 @@ void handle_subscribe(Client& client, const proto::StompFrame& frame, Millis now
   if (destinations.empty()) return;
   if (is_refused(client, frame, destinations)) return;
   auto options = read_options(client, frame, destinations);
-  if (!options) return;
+  if (!options || has_bad_slow_terms(client, frame, destinations, options->slow)) return;
   const auto parts = static_cast<uint32_t>(destinations.size());
   if (parts > 1) options->ack_order = std::make_shared<AckOrder>();
   // The RECEIPT says that all of them are live.

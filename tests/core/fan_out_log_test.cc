@@ -17,6 +17,11 @@
 namespace stampede::core {
 namespace {
 
+constexpr uint32_t k512 = ChunkPool::capacity_of(0);
+constexpr uint32_t k4096 = ChunkPool::capacity_of(1);
+constexpr uint32_t k16384 = ChunkPool::capacity_of(2);
+constexpr uint32_t k65536 = ChunkPool::capacity_of(3);
+
 std::string read(std::span<const SendSpan> spans) {
   std::string octets;
   for (const SendSpan& span : spans) octets.append(static_cast<const char*>(span.data), span.size);
@@ -69,7 +74,7 @@ TEST_F(FanOutLogOf, HoldsNoChunkWhileAllAreCaughtUp) {
   log_.attach(cursor);
   EXPECT_EQ(pool_.bytes_in_use(), 0u);
   append("one");
-  EXPECT_EQ(pool_.bytes_in_use(), 512u);
+  EXPECT_EQ(pool_.bytes_in_use(), k512);
   EXPECT_EQ(begin(cursor), "one");
   EXPECT_TRUE(log_.end_flight(cursor));
   EXPECT_EQ(pool_.bytes_in_use(), 0u);
@@ -113,16 +118,16 @@ TEST_F(FanOutLogOf, FreesTheFrontOnceNobodyStandsInIt) {
   Cursor quick, slow;
   log_.attach(quick);
   log_.attach(slow);
-  append(std::string(500, 'a'));
-  append(std::string(4000, 'b'));
-  EXPECT_EQ(pool_.bytes_in_use(), 512u + 4096);
+  append(std::string(400, 'a'));
+  append(std::string(3900, 'b'));
+  EXPECT_EQ(pool_.bytes_in_use(), k512 + k4096);
   begin(quick);
   log_.end_flight(quick);
   EXPECT_EQ(log_.front_standing(), &slow);
-  EXPECT_EQ(pool_.bytes_in_use(), 512u + 4096);
-  EXPECT_EQ(begin(slow, 500), std::string(500, 'a'));
+  EXPECT_EQ(pool_.bytes_in_use(), k512 + k4096);
+  EXPECT_EQ(begin(slow, 400), std::string(400, 'a'));
   EXPECT_FALSE(log_.end_flight(slow));
-  EXPECT_EQ(pool_.bytes_in_use(), 4096u);
+  EXPECT_EQ(pool_.bytes_in_use(), k4096);
   log_.detach(slow);
   EXPECT_EQ(pool_.bytes_in_use(), 0u);
   log_.detach(quick);
@@ -131,25 +136,25 @@ TEST_F(FanOutLogOf, FreesTheFrontOnceNobodyStandsInIt) {
 TEST_F(FanOutLogOf, KeepsAChunkForAFlightThatBeganInIt) {
   Cursor cursor;
   log_.attach(cursor);
-  append(std::string(500, 'a'));
-  append(std::string(4000, 'b'));
+  append(std::string(400, 'a'));
+  append(std::string(3900, 'b'));
   const std::string flying = begin(cursor);
   append(std::string(3000, 'c'));
-  EXPECT_EQ(pool_.bytes_in_use(), 512u + 4096 + 16384);
+  EXPECT_EQ(pool_.bytes_in_use(), k512 + k4096 + k16384);
   EXPECT_EQ(read(spans_), flying);
   EXPECT_FALSE(log_.end_flight(cursor));
-  EXPECT_EQ(pool_.bytes_in_use(), 16384u);
+  EXPECT_EQ(pool_.bytes_in_use(), k16384);
   log_.detach(cursor);
 }
 
 TEST_F(FanOutLogOf, EndsAFlightOnAFrameBorder) {
   Cursor cursor;
   log_.attach(cursor);
-  append(std::string(500, 'a'));
+  append(std::string(400, 'a'));
   append(std::string(4096, 'b'));
   append(std::string(16384, 'c'));
   // The first chunk goes whatever it holds; a further one only if it fits.
-  EXPECT_EQ(begin(cursor, 1).size(), 500u);
+  EXPECT_EQ(begin(cursor, 1).size(), 400u);
   log_.end_flight(cursor);
   EXPECT_EQ(begin(cursor, 4096 + 16384).size(), 4096u + 16384);
   EXPECT_TRUE(log_.end_flight(cursor));
@@ -164,10 +169,10 @@ TEST_F(FanOutLogOf, EndsAFlightOnAFrameBorder) {
 TEST_F(FanOutLogOf, DoesNotBeginALargeBodyWithOneSpanLeft) {
   Cursor cursor;
   log_.attach(cursor);
-  append(std::string(512, 'a'));
+  append(std::string(k512, 'a'));
   append("head:");
   log_.append_body(message("body"));
-  EXPECT_EQ(begin(cursor, 65536, 2), std::string(512, 'a'));
+  EXPECT_EQ(begin(cursor, 65536, 2), std::string(k512, 'a'));
   log_.end_flight(cursor);
   EXPECT_EQ(begin(cursor, 65536, 2), std::string_view("head:body\0", 10));
   EXPECT_TRUE(log_.end_flight(cursor));
@@ -218,7 +223,7 @@ TEST_F(FanOutLogOf, GrowsChunksWhileBusyAndShrinksThemWhenIdle) {
   Cursor cursor;
   log_.attach(cursor);
   size_t in_use = 0;
-  for (const uint32_t capacity : {512u, 4096u, 16384u, 65536u, 65536u}) {
+  for (const uint32_t capacity : {k512, k4096, k16384, k65536, k65536}) {
     append(std::string(capacity, 'x'));
     in_use += capacity;
     EXPECT_EQ(pool_.bytes_in_use(), in_use);
@@ -229,7 +234,7 @@ TEST_F(FanOutLogOf, GrowsChunksWhileBusyAndShrinksThemWhenIdle) {
     ASSERT_EQ(pool_.bytes_in_use(), 0u);
   };
   catch_up();
-  for (const uint32_t capacity : {65536u, 16384u, 4096u, 512u, 512u}) {
+  for (const uint32_t capacity : {k65536, k16384, k4096, k512, k512}) {
     append("x");
     EXPECT_EQ(pool_.bytes_in_use(), capacity);
     catch_up();
@@ -281,7 +286,7 @@ TEST_F(FanOutLogOf, CopiesWhatNoFlightCovers) {
 TEST_F(FanOutLogOf, CountsTheChunksBegun) {
   Cursor cursor;
   log_.attach(cursor);
-  append(std::string(512, 'x'));
+  append(std::string(k512, 'x'));
   EXPECT_EQ(log_.chunks_begun(), 1u);
   append("x");
   EXPECT_EQ(log_.chunks_begun(), 2u);
@@ -296,7 +301,7 @@ TEST(ChunkPool, GivesNoMoreMemoryToKeepThanItMay) {
   ChunkPool pool;
   std::vector<Chunk*> chunks;
   for (int n = 0; n < 200; ++n) chunks.push_back(pool.take(3, 1));
-  EXPECT_EQ(pool.bytes_in_use(), 200u * 65536);
+  EXPECT_EQ(pool.bytes_in_use(), 200u * k65536);
   for (Chunk* chunk : chunks) pool.give_back(chunk);
   EXPECT_EQ(pool.bytes_in_use(), 0u);
   EXPECT_EQ(pool.take(3, 1), chunks[(4 << 20) / 65536 - 1]) << "the last one that was kept";
@@ -528,7 +533,7 @@ class MarkedLog : public FanOutLogOf {
   }
   std::string from(LogPlace place) const {
     std::string octets;
-    log_.copy_from(place, [&](const uint8_t* data, size_t size) {
+    log_.copy_from(place, log_.end(), [&](const uint8_t* data, size_t size) {
       octets.append(reinterpret_cast<const char*>(data), size);
     });
     return octets;
@@ -568,7 +573,7 @@ TEST_F(MarkedLog, IsCaughtUpAtAPlaceWithNothingBehindIt) {
 TEST_F(MarkedLog, HoldsAPlaceAtTheEndOfAFullChunk) {
   Cursor keeper;
   log_.attach(keeper);
-  append(std::string(512, 'x'));
+  append(std::string(k512, 'x'));
   const LogPlace place = log_.hold_end();
   append_marked(1, 2);
   Cursor cursor;
@@ -627,7 +632,7 @@ TEST_F(MarkedLog, FindsNothingBeforeAReferencedBodyWhoseHeadIsGone) {
 
 TEST_F(MarkedLog, LooksForLaggardsBehindAPlaceThatIsHeld) {
   const LogPlace place = log_.hold_end();
-  append(std::string(512, 'x'));
+  append(std::string(k512, 'x'));
   Cursor cursor;
   log_.attach(cursor);
   append("a");

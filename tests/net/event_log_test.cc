@@ -104,6 +104,44 @@ TEST(EventLog, DropsAndCountsWhileTheSinkIsStuck) {
       lines.lines_.end());
 }
 
+core::SlowConsumer slow(uint64_t id, bool has_recovered = false) {
+  return {.client_id = id,
+          .peer = "10.0.0.1:7",
+          .destination = "/topic/a",
+          .policy = core::SlowPolicy::kConflate,
+          .has_recovered = has_recovered,
+          .unsent_bytes = 9};
+}
+
+TEST(EventLog, SaysWhoLagsOnceASecondAndHowManyItDidNotName) {
+  Lines lines;
+  EventLog log(1, lines.sink());
+  log.shard(0).on_slow_consumer(slow(1), 5'000);
+  log.shard(0).on_slow_consumer(slow(2), 5'999);
+  log.shard(0).on_slow_consumer(slow(3), 5'999);
+  log.shard(0).on_slow_consumer(slow(4, true), 6'000);
+  log.shard(0).publish();
+  log.stop();
+  EXPECT_EQ(
+      lines.lines_,
+      (std::vector<std::string>{
+          "slow_consumer client=1 peer=10.0.0.1:7 policy=conflate unsent=9 untold=0 "
+          "destination=/topic/a shard=0",
+          "slow_consumer_recovered client=4 peer=10.0.0.1:7 policy=conflate unsent=9 untold=2 "
+          "destination=/topic/a shard=0"}));
+}
+
+TEST(EventLog, SaysEachStageOfMemory) {
+  Lines lines;
+  EventLog log(1, lines.sink());
+  log.shard(0).on_memory_step({core::MemoryStage::kWarn, core::MemoryStage::kHoldPublishers}, 81,
+                              100);
+  log.shard(0).publish();
+  log.stop();
+  EXPECT_EQ(lines.lines_, std::vector<std::string>{
+                              "memory stage=hold_publishers was=warn used=81 limit=100 shard=0"});
+}
+
 TEST(EventLog, RunsWithoutASink) {
   EventLog log(1, nullptr);
   log.shard(0).note(LogLevel::kWarn, "accept paused");

@@ -70,10 +70,12 @@ class ShardFixture : private core::ShardObserver {
                  .head_bytes_max = options.http_head_bytes_max,
                  .headers_max = options.http_headers_max,
                  .allowed_origins = options.allowed_origins},
-        mailboxes_(shards, options.mailbox_slots) {
+        mailboxes_(shards, options.mailbox_slots),
+        memory_(options.memory_limit_bytes, shards) {
     core::ShardObserver& observer = *this;
     for (core::ShardId id = 0; id < shards; ++id) {
-      shards_.push_back(std::make_unique<core::Shard>(id, shards, options_, mailboxes_, observer));
+      shards_.push_back(
+          std::make_unique<core::Shard>(id, shards, options_, mailboxes_, observer, &memory_));
     }
   }
   ~ShardFixture() override = default;
@@ -238,6 +240,7 @@ class ShardFixture : private core::ShardObserver {
     return static_cast<core::ShardId>(shards_.size());
   }
   [[nodiscard]] core::Millis now() const { return now_; }
+  [[nodiscard]] const core::MemoryBudget& memory() const { return memory_; }
   [[nodiscard]] const std::vector<std::unique_ptr<Peer>>& peers() const { return peers_; }
   // Sums over all shards.
   [[nodiscard]] core::ShardTables tables() const {
@@ -262,6 +265,7 @@ class ShardFixture : private core::ShardObserver {
       sum.retained += one.retained;
       sum.history += one.history;
       sum.history_bytes += one.history_bytes;
+      sum.slow_subscriptions += one.slow_subscriptions;
     }
     return sum;
   }
@@ -355,6 +359,7 @@ class ShardFixture : private core::ShardObserver {
   const core::Options options_;
   const proto::UpgradePolicy upgrade_;
   core::MailboxGrid mailboxes_;
+  core::MemoryBudget memory_;
   std::vector<std::unique_ptr<Peer>> peers_;
   std::vector<std::unique_ptr<core::Shard>> shards_;
   core::Millis now_ = 1'000;

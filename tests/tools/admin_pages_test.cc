@@ -75,7 +75,8 @@ TEST(MetricsPage, SumsOverTheShards) {
   std::vector<ShardSnapshot> snapshots(2);
   snapshots[0].metrics.messages_received = 3;
   snapshots[1].metrics.messages_received = 4;
-  const std::string page = metrics_page(snapshots, {0, 0}, "stampede_messages_received");
+  const std::string page =
+      metrics_page(snapshots, core::MemoryBudget(0), {0, 0}, "stampede_messages_received");
   EXPECT_NE(page.find("\nstampede_messages_received_total 7\n"), page.npos) << page;
   EXPECT_NE(page.find("# TYPE stampede_messages_received_total counter\n"), page.npos);
 }
@@ -83,9 +84,34 @@ TEST(MetricsPage, SumsOverTheShards) {
 TEST(MetricsPage, LabelsWhatIsOfOneShard) {
   std::vector<ShardSnapshot> snapshots(2);
   snapshots[1].net.ring.overflows = 5;
-  const std::string page = metrics_page(snapshots, {0, 0.5}, "");
+  const std::string page = metrics_page(snapshots, core::MemoryBudget(0), {0, 0.5}, "");
   EXPECT_NE(page.find("stampede_ring_cq_overflow_total{shard=\"1\"} 5\n"), page.npos);
   EXPECT_NE(page.find("stampede_shard_busy_ratio{shard=\"1\"} 0.5\n"), page.npos);
+}
+
+TEST(MetricsPage, SaysWhatSlowReadersMissedByPolicy) {
+  std::vector<ShardSnapshot> snapshots(2);
+  snapshots[0].metrics.slow_dropped[static_cast<size_t>(core::SlowPolicy::kDropOld)] = 3;
+  snapshots[1].metrics.slow_dropped[static_cast<size_t>(core::SlowPolicy::kDropOld)] = 4;
+  snapshots[1].metrics.slow_begun[static_cast<size_t>(core::SlowPolicy::kConflate)] = 1;
+  const std::string page = metrics_page(snapshots, core::MemoryBudget(0), {0, 0}, "");
+  EXPECT_NE(page.find("stampede_messages_dropped_total{cause=\"drop_old\"} 7\n"), page.npos);
+  EXPECT_NE(page.find("stampede_slow_consumers_total{action=\"conflate\"} 1\n"), page.npos);
+}
+
+TEST(MetricsPage, SaysHowMuchMemoryIsUsedAndForWhat) {
+  std::vector<ShardSnapshot> snapshots(2);
+  constexpr auto kLogs = static_cast<size_t>(core::MemoryKind::kLogs);
+  snapshots[0].tables.memory_bytes[kLogs] = 50;
+  // More was freed here than made.
+  snapshots[1].tables.memory_bytes[kLogs] = static_cast<uint64_t>(-20);
+  core::MemoryBudget memory(1000);
+  (void)memory.add(901);
+  const std::string page = metrics_page(snapshots, memory, {0, 0}, "stampede_memory");
+  EXPECT_NE(page.find("stampede_memory_bytes{kind=\"fan_out_log\"} 30\n"), page.npos) << page;
+  EXPECT_NE(page.find("stampede_memory_used_bytes 901\n"), page.npos);
+  EXPECT_NE(page.find("stampede_memory_limit_bytes 1000\n"), page.npos);
+  EXPECT_NE(page.find("stampede_memory_stage 3\n"), page.npos);
 }
 
 TEST(SnapshotFigures, AddUp) {

@@ -31,6 +31,8 @@ OTHER_VALUES = {
     "max_connections": "77",
     "shards": "3",
     "mailbox_slots": "256",
+    "memory_limit": "256MiB",
+    "slow_consumer": "drop-old /topic/a bytes=4096,conflate key=k",
 }
 
 

@@ -14,6 +14,7 @@
 #include "net/system_check.h"
 #include "tools/stampede/about.h"
 #include "tools/stampede/admin/admin_pages.h"
+#include "tools/stampede/allocator.h"
 #include "tools/stampede/config.h"
 #include "tools/stampede/log.h"
 #include "tools/stampede/out_of_memory.h"
@@ -59,6 +60,7 @@ net::ServerOptions server_options(const Settings& settings, std::vector<net::Lis
                                   Log& log) {
   net::ServerOptions options = settings.server;
   options.listeners = std::move(listeners);
+  options.return_memory = return_memory;
   options.log = [&log](net::LogLevel level, std::string_view line) { log.write(level, line); };
   return options;
 }

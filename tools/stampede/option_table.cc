@@ -42,6 +42,7 @@ void add_running(std::vector<Option>& table) {
   table.push_back(count_option("max-connections-per-address", listening,
                                "Open connections of one address; 0 is no limit",
                                &ServerOptions::connections_per_address_max, {0, 10'000'000}));
+  table.push_back(memory_limit_option(listening));
   table.push_back(size_option("send-buffer", listening,
                               "The kernel's send buffer per connection; 0 leaves it to the kernel",
                               &ServerOptions::send_buffer_bytes, {0, 64_MiB}));
@@ -231,7 +232,9 @@ void add_deadlines(std::vector<Option>& table) {
       &ServerOptions::user_timeout_ms, {0, kDeadlineMax}));
 
   const std::string slow = "Slow consumers";
-  table.push_back(size_option("slow-consumer-bytes", slow, "Unsent bytes that end a connection",
+  table.push_back(slow_consumer_option(slow));
+  table.push_back(size_option("slow-consumer-bytes", slow,
+                              "Unsent bytes of a connection, or of a subscription that drops",
                               &Options::slow_consumer_bytes, {4_KiB, 16_GiB}));
   table.push_back(duration_option("slow-consumer-after", slow,
                                   "How long a reader may take nothing at all",

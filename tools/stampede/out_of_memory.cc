@@ -17,8 +17,8 @@ namespace {
 [[noreturn]] void end_program() {
   constexpr std::string_view kLine =
       "stampede: out of memory: the system refused more. Give it more (MemoryMax of the unit or "
-      "container, ulimit -v), or lower what it may hold (--max-queue-bytes, --slow-consumer-bytes, "
-      "--max-connections)\n";
+      "container, ulimit -v), or lower what it may hold (--memory-limit, --max-queue-bytes, "
+      "--slow-consumer-bytes, --max-connections)\n";
   // Nothing that allocates.
   (void)!write(STDERR_FILENO, kLine.data(), kLine.size());
   std::abort();

@@ -16,11 +16,25 @@ std::vector<Figure> closed_figures(const core::ShardMetrics& metrics) {
   return figures;
 }
 
+std::string metric_name(std::string_view text) {
+  std::string name(text);
+  std::ranges::replace(name, '-', '_');
+  return name;
+}
+
 void append_dead(std::vector<Figure>& figures, const core::ShardMetrics& metrics) {
   for (size_t reason = 0; reason < metrics.queue_dead.size(); ++reason) {
-    std::string name(core::to_string(static_cast<core::DeadReason>(reason)));
-    std::ranges::replace(name, '-', '_');
+    const std::string name = metric_name(core::to_string(static_cast<core::DeadReason>(reason)));
     figures.push_back({"queue_dead_" + name, metrics.queue_dead[reason]});
+  }
+}
+
+void append_slow(std::vector<Figure>& figures, const core::ShardMetrics& metrics) {
+  for (const core::SlowPolicy policy : core::kDroppingPolicies) {
+    const auto index = static_cast<size_t>(policy);
+    const std::string name = metric_name(core::to_string(policy));
+    figures.push_back({"slow_begun_" + name, metrics.slow_begun[index]});
+    figures.push_back({"slow_dropped_" + name, metrics.slow_dropped[index]});
   }
 }
 
@@ -73,6 +87,7 @@ SnapshotFigures snapshot_figures(const net::ShardSnapshot& snapshot) {
                     {"queued", tables.queued},
                     {"unsettled", tables.unsettled},
                     {"queue_bytes", tables.queue_bytes},
+                    {"slow_subscriptions", tables.slow_subscriptions},
                     {"replays", tables.replays},
                     {"retained", tables.retained},
                     {"retained_bytes", tables.retained_bytes},
@@ -95,6 +110,7 @@ SnapshotFigures snapshot_figures(const net::ShardSnapshot& snapshot) {
                       {"destinations_forgotten", metrics.destinations_forgotten},
                       {"mailbox_overflows", metrics.mailbox_overflows},
                       {"publishers_held_back", metrics.publishers_held_back},
+                      {"slow_recovered", metrics.slow_recovered},
                       {"errors_sent", metrics.errors_sent},
                       {"selector_bodies_parsed", metrics.selector_bodies_parsed},
                       {"queue_delivered", metrics.queue_delivered},
@@ -108,6 +124,7 @@ SnapshotFigures snapshot_figures(const net::ShardSnapshot& snapshot) {
                       {"resumes_recovered", metrics.resumes_recovered},
                       {"resumes_incomplete", metrics.resumes_incomplete}};
   append_dead(figures.counters, metrics);
+  append_slow(figures.counters, metrics);
   figures.closed = closed_figures(metrics);
   figures.net = net_figures(snapshot.net);
   figures.ring = {{"enters", ring.enters},

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/destination_name.h"
+#include "core/slow_terms.h"
 #include "net/cpus.h"
 #include "net/listen_uri.h"
 #include "tools/stampede/option_kinds.h"
@@ -190,6 +191,62 @@ Option history_option(std::string group) {
       .group = std::move(group),
       .value_name = "RULE",
       .help = "Newest messages kept of topics: PATTERN=COUNT[,BYTES[,AGE]], the first that matches",
+      .is_list = true,
+      .set = set,
+      .get = get,
+  };
+}
+
+// "auto" is stored as 0.
+Option memory_limit_option(std::string group) {
+  constexpr uint64_t kMin = uint64_t{32} << 20;
+  constexpr uint64_t kMax = uint64_t{1} << 50;
+  constexpr auto kField = &net::ServerOptions::memory_limit_bytes;
+  Option option = size_option("memory-limit", std::move(group),
+                              "Memory of the broker; auto is 80 % of the machine's or the control "
+                              "group's",
+                              kField, {kMin, kMax});
+  option.value_name = "SIZE|auto";
+  option.set = [set = option.set](Settings& settings, const Values& values) -> Result<void> {
+    if (values.back() != "auto") return set(settings, values);
+    settings.server.*kField = 0;
+    return {};
+  };
+  option.get = [get = option.get](const Settings& settings) {
+    return settings.server.*kField == 0 ? std::string("auto") : get(settings);
+  };
+  return option;
+}
+
+// Each entry is a rule; the first one that fits counts, so one without a pattern comes last.
+Option slow_consumer_option(std::string group) {
+  auto set = [](Settings& settings, const Values& values) -> Result<void> {
+    std::vector<core::SlowConsumerRule> rules;
+    for (const std::string& value : values) {
+      Result<core::SlowConsumerRule> rule = core::parse_slow_rule(value);
+      if (!rule) return std::unexpected(rule.error());
+      if (!rules.empty() && rules.back().pattern.empty()) {
+        return std::unexpected("'" + value + "' comes behind a rule for all destinations");
+      }
+      rules.push_back(std::move(*rule));
+    }
+    settings.broker.slow_consumer = std::move(rules);
+    return {};
+  };
+  auto get = [](const Settings& settings) {
+    std::vector<std::string> rules;
+    for (const core::SlowConsumerRule& rule : settings.broker.slow_consumer) {
+      rules.push_back(core::format_slow_rule(rule));
+    }
+    return rules.empty() ? std::string("disconnect") : join_list(rules);
+  };
+  return {
+      .name = "slow-consumer",
+      .group = std::move(group),
+      .value_name = "RULE",
+      .help =
+          "disconnect, drop-old, drop-new or conflate, for all or \"conflate /topic/price.* "
+          "key=symbol bytes=64K\"; may be repeated",
       .is_list = true,
       .set = set,
       .get = get,

@@ -25,8 +25,10 @@ inline constexpr size_t kHistoryRulesMax = 64;
 [[nodiscard]] Option listen_option(std::string group);
 [[nodiscard]] Option admin_option(std::string group);
 [[nodiscard]] Option cpus_option(std::string group);
+[[nodiscard]] Option memory_limit_option(std::string group);
 [[nodiscard]] Option mailbox_slots_option(std::string group);
 [[nodiscard]] Option history_option(std::string group);
+[[nodiscard]] Option slow_consumer_option(std::string group);
 [[nodiscard]] Option heart_beat_option(std::string group);
 
 }  // namespace stampede::tools

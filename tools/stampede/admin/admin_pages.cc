@@ -41,7 +41,8 @@ const std::vector<AdminPages::Route>& AdminPages::routes() {
   static const std::vector<Route> kRoutes = {
       {"/metrics", &AdminPages::metrics, "counters and gauges, as Prometheus text; ?name=PREFIX"},
       {"/livez", &AdminPages::livez, "200 while every shard answers"},
-      {"/readyz", &AdminPages::readyz, "200 while clients are served, 503 in a drain"},
+      {"/readyz", &AdminPages::readyz,
+       "200 while clients are served, 503 in a drain or without memory; ?verbose"},
       {"/varz", &AdminPages::varz, "the broker, its options and its sums, as JSON"},
       {"/connz", &AdminPages::connz, "connections, as JSON; ?limit=N&offset=N"},
       {"/destz", &AdminPages::destz, "topics and queues, as JSON; ?limit=N&offset=N"},
@@ -75,15 +76,24 @@ HttpAnswer AdminPages::answer(const HttpRequest& request) {
 
 HttpAnswer AdminPages::metrics(const HttpRequest& request, const Snapshots& snapshots) {
   return {.content_type = "text/plain; version=0.0.4; charset=utf-8",
-          .body = metrics_page(snapshots, busy_watch_.look(snapshots),
+          .body = metrics_page(snapshots, server_.memory(), busy_watch_.look(snapshots),
                                request.parameter("name").value_or(""))};
 }
 
 HttpAnswer AdminPages::livez(const HttpRequest&, const Snapshots&) { return text(200, "ok"); }
 
-HttpAnswer AdminPages::readyz(const HttpRequest&, const Snapshots&) {
+HttpAnswer AdminPages::readyz(const HttpRequest& request, const Snapshots&) {
   readiness_.note_asked();
-  return server_.is_serving() ? text(200, "ready") : text(503, "draining");
+  const core::MemoryBudget& memory = server_.memory();
+  const bool is_full = memory.stage() >= core::MemoryStage::kHoldPublishers;
+  const std::string verdict = !server_.is_serving() ? "draining"
+                              : is_full             ? "out of memory"
+                                                    : "ready";
+  const int status_code = verdict == "ready" ? 200 : 503;
+  if (!request.parameter("verbose")) return text(status_code, verdict);
+  return text(status_code, verdict + "\nmemory: " + std::string(core::to_string(memory.stage())) +
+                               ", " + std::to_string(memory.used()) + " of " +
+                               std::to_string(memory.limit()) + " bytes (--memory-limit)");
 }
 
 HttpAnswer AdminPages::varz(const HttpRequest&, const Snapshots& snapshots) {

@@ -4,6 +4,7 @@
 #include <prometheus/text_serializer.h>
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <sstream>
 #include <utility>
@@ -84,6 +85,18 @@ Measure held(uint64_t core::ShardTables::*field) {
   return [field](const ShardSnapshot& snapshot) { return snapshot.tables.*field; };
 }
 
+using ByPolicy = std::array<uint64_t, core::kSlowPolicies>;
+Measure of_policy(ByPolicy core::ShardMetrics::*field, core::SlowPolicy policy) {
+  return [field, policy](const ShardSnapshot& snapshot) {
+    return (snapshot.metrics.*field)[static_cast<size_t>(policy)];
+  };
+}
+std::string metric_name(core::SlowPolicy policy) {
+  std::string name(core::to_string(policy));
+  std::ranges::replace(name, '-', '_');
+  return name;
+}
+
 void add_connections(MetricPage& page) {
   using core::ShardMetrics;
   page.gauge("stampede_connections", "Open connections, those that are ending included")
@@ -109,6 +122,14 @@ void add_connections(MetricPage& page) {
                    closed[static_cast<size_t>(CloseReason::kSlowConsumerTime)];
           },
           {{"action", "disconnect"}});
+  for (const core::SlowPolicy policy : core::kDroppingPolicies) {
+    page.sum(of_policy(&ShardMetrics::slow_begun, policy), {{"action", metric_name(policy)}});
+  }
+  page.counter("stampede_slow_consumers_recovered_total",
+               "Subscriptions that missed messages and caught up again")
+      .sum(counted(&ShardMetrics::slow_recovered));
+  page.gauge("stampede_slow_subscriptions", "Subscriptions that miss messages now")
+      .sum(held(&core::ShardTables::slow_subscriptions));
   page.counter("stampede_errors_sent_total", "ERROR frames")
       .sum(counted(&ShardMetrics::errors_sent));
   page.counter("stampede_publishers_held_back_total",
@@ -130,6 +151,9 @@ void add_messages(MetricPage& page) {
       .sum(counted(&ShardMetrics::temporary_dropped), {{"cause", "temporary_gone"}})
       .sum(counted(&ShardMetrics::queue_dropped), {{"cause", "queue_full"}})
       .sum(counted(&ShardMetrics::queue_dead_dropped), {{"cause", "dead_letter"}});
+  for (const core::SlowPolicy policy : core::kDroppingPolicies) {
+    page.sum(of_policy(&ShardMetrics::slow_dropped, policy), {{"cause", metric_name(policy)}});
+  }
   page.counter("stampede_messages_unrouted_total", "Messages to topics that nobody subscribed")
       .sum(counted(&ShardMetrics::messages_unrouted));
   page.counter("stampede_frames_received_total", "STOMP frames from clients")
@@ -193,12 +217,26 @@ void add_tables(MetricPage& page) {
                "Subscribers that said where they were, by whether nothing was missing from there")
       .sum(counted(&core::ShardMetrics::resumes_recovered), {{"recovered", "true"}})
       .sum(counted(&core::ShardMetrics::resumes_incomplete), {{"recovered", "false"}});
-  page.gauge("stampede_memory_bytes",
-             "Memory of what waits to be sent or settled, and of what is kept, by kind")
-      .sum(held(&ShardTables::log_bytes), {{"kind", "fan_out_log"}})
-      .sum(held(&ShardTables::queue_bytes), {{"kind", "queues"}})
-      .sum(held(&ShardTables::retained_bytes), {{"kind", "last_values"}})
+  page.gauge("stampede_kept_bytes", "Memory of messages that are kept for who comes, by kind")
+      .sum(held(&ShardTables::retained_bytes), {{"kind", "last_value"}})
       .sum(held(&ShardTables::history_bytes), {{"kind", "history"}});
+  page.gauge("stampede_queue_bytes", "Memory of messages in queues")
+      .sum(held(&ShardTables::queue_bytes));
+}
+
+void add_memory(MetricPage& page, const core::MemoryBudget& memory) {
+  page.gauge("stampede_memory_bytes", "Memory that is accounted for, by kind");
+  for (size_t kind = 0; kind < core::kMemoryKinds; ++kind) {
+    page.sum([kind](const ShardSnapshot& from) { return from.tables.memory_bytes[kind]; },
+             {{"kind", std::string(core::to_string(static_cast<core::MemoryKind>(kind)))}});
+  }
+  page.gauge("stampede_memory_used_bytes", "What is held against the limit, the program included")
+      .value(static_cast<double>(memory.used()));
+  page.gauge("stampede_memory_limit_bytes", "Limit (--memory-limit)")
+      .value(static_cast<double>(memory.limit()));
+  page.gauge("stampede_memory_stage",
+             "0 calm, 1 warned, 2 holds publishers, 3 refuses connections, 4 sheds clients")
+      .value(static_cast<double>(memory.stage()));
 }
 
 void add_shards(MetricPage& page, const std::vector<double>& busy_ratios) {
@@ -255,13 +293,14 @@ void add_process(MetricPage& page) {
 
 }  // namespace
 
-std::string metrics_page(const Snapshots& snapshots, const std::vector<double>& busy_ratios,
-                         std::string_view name_prefix) {
+std::string metrics_page(const Snapshots& snapshots, const core::MemoryBudget& memory,
+                         const std::vector<double>& busy_ratios, std::string_view name_prefix) {
   MetricPage page(snapshots);
   add_connections(page);
   add_messages(page);
   add_queues(page);
   add_tables(page);
+  add_memory(page, memory);
   add_shards(page, busy_ratios);
   add_process(page);
   return page.text(name_prefix);

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/memory_budget.h"
 #include "net/net_metrics.h"
 
 namespace stampede::tools {
@@ -13,6 +14,7 @@ namespace stampede::tools {
 //
 // No label holds anything that a client chose, so the number of series is known beforehand.
 [[nodiscard]] std::string metrics_page(const std::vector<net::ShardSnapshot>& snapshots,
+                                       const core::MemoryBudget& memory,
                                        const std::vector<double>& busy_ratios,
                                        std::string_view name_prefix);
 

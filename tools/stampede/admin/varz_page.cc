@@ -30,6 +30,21 @@ void append_process(json::JsonWriter& json) {
   json.end_object();
 }
 
+void append_memory(json::JsonWriter& json, const core::MemoryBudget& memory,
+                   const std::vector<net::ShardSnapshot>& snapshots) {
+  json.key("memory");
+  json.begin_object();
+  json.member("limit", memory.limit());
+  json.member("used", memory.used());
+  json.member("stage", core::to_string(memory.stage()));
+  for (size_t kind = 0; kind < core::kMemoryKinds; ++kind) {
+    uint64_t sum = 0;
+    for (const net::ShardSnapshot& snapshot : snapshots) sum += snapshot.tables.memory_bytes[kind];
+    json.member(core::to_string(static_cast<core::MemoryKind>(kind)), sum);
+  }
+  json.end_object();
+}
+
 }  // namespace
 
 std::string varz_page(const net::Server& server, const Settings& settings,
@@ -53,6 +68,7 @@ std::string varz_page(const net::Server& server, const Settings& settings,
   for (const net::BoundListener& listener : server.bound()) json.value(listener.uri());
   json.end_array();
   append_process(json);
+  append_memory(json, server.memory(), snapshots);
   json.key("options");
   json.begin_object();
   for (const Option& option : option_table()) json.member(option.file_key(), option.get(settings));
