@@ -111,6 +111,16 @@ TEST_F(KeeperOf, GivesLastValuesOfNamesThatThePatternMatches) {
   EXPECT_EQ(owner().last_values("/topic/c/#", true, now_), nullptr);
 }
 
+TEST_F(KeeperOf, TellsNamesByEitherSeparatorAndWithoutALeadingSlash) {
+  for (const char* name : {"/topic/a", "topic.a.1", "/topic.a/2", "/topic/ab", "/topic", "/topi"}) {
+    publish(name, name, Retain::kSet);
+  }
+  EXPECT_EQ(recall("/topic/a/#"), "complete /topic/a topic.a.1 /topic.a/2");
+  EXPECT_EQ(recall("topic.a.#"), "complete /topic/a topic.a.1 /topic.a/2");
+  EXPECT_EQ(recall("/topic.#"), "complete /topic/a topic.a.1 /topic.a/2 /topic/ab /topic");
+  EXPECT_EQ(recall("#"), "complete /topic/a topic.a.1 /topic.a/2 /topic/ab /topic /topi");
+}
+
 TEST_F(KeeperOf, GivesNothingPrivateToAPattern) {
   options_.history = {{.pattern = "#", .messages = 10}};
   for (const char* route : {"/user/alice/topic/a", "/exchange/direct/a", "/temp-topic/0-1-2/a"}) {
