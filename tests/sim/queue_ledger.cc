@@ -96,7 +96,9 @@ void QueueLedger::end(Sub& sub) {
 }
 
 void QueueLedger::disturb(Sub& sub) {
-  sub.is_only_end = ++disturbances_[sub.destination].ends == 1;
+  Disturbance& disturbance = disturbances_[sub.destination];
+  sub.is_only_end = ++disturbance.ends == 1;
+  sub.end = ++disturbance.last_end;
 }
 
 // -- What the broker does.
@@ -324,7 +326,9 @@ void QueueLedger::check_first_order(Sub& sub, const Put& put) const {
 // What one subscription had comes back at once and goes out in its order; but what another had
 // again may come later. That is ruled out if no other has ended.
 void QueueLedger::check_returned_order(Sub& sub, const Put& put, const Delivery& before) const {
-  const bool is_only_end = before.sub->is_only_end && disturbances_[sub.destination].ends == 1;
+  const Disturbance& disturbance = disturbances_[sub.destination];
+  const bool is_only_end =
+      before.sub->is_only_end && disturbance.ends == 1 && before.sub->end == disturbance.last_end;
   if (!is_only_end || before.fate != Fate::kHeld) return;
   uint64_t& last = sub.last_returned[{before.sub, put.session->peer, put.priority}];
   if (put.order <= last) fail_about(put, "came back out of order");

@@ -65,8 +65,9 @@ class QueueLedger {
  private:
   // Consumers of a queue that left may have had messages that they were not given.
   struct Disturbance {
-    size_t ends = 0;     // since the last rest
-    uint64_t until = 0;  // the order of what was published by that rest
+    size_t ends = 0;      // since the last rest
+    size_t last_end = 0;  // the number of the last one ever
+    uint64_t until = 0;   // the order of what was published by that rest
   };
   struct Group {
     std::vector<Delivery*> with;

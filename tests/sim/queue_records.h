@@ -133,6 +133,7 @@ struct Sub {
   bool is_ended = false;          // and its RECEIPT seen
   bool is_browsed = false;        // was told so
   bool is_only_end = false;       // when it ended, none of its queue had since the last rest
+  size_t end = 0;                 // which of its queue's ends that was, from 1
   std::deque<Delivery*> held;     // client modes: given, and not settled by the client
   std::vector<Delivery*> late;    // what was held when it ended
   std::vector<Delivery*> flying;  // auto: of the send under way
