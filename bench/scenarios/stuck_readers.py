@@ -55,7 +55,8 @@ def run(options, stuck):
             load = subprocess.Popen(
                 ["taskset", "-c", "1", os.path.join(options.build, "stampede-bench"), "fanout", "--url", f"ws://127.0.0.1:{broker.ws_port}/ws",
                  "--subscribers", str(READERS - stuck), "--rate", str(FAN_OUT_BYTES // BODY_BYTES // READERS),
-                 "--body-size", str(BODY_BYTES), "--duration", f"{options.seconds}s", "--json", report])
+                 "--body-size", str(BODY_BYTES), "--duration", f"{options.seconds}s", "--json", report],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             began, gone, rss = time.monotonic(), None, 0
             while load.poll() is None:
                 time.sleep(0.1)
