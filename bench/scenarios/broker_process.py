@@ -9,25 +9,31 @@ import time
 
 
 class BrokerProcess:
-    """A broker on free loopback ports, pinned to a CPU; ended by its own process id."""
+    """A broker on free loopback ports, pinned to a CPU; ended by its own process id. `log` is a file for its stderr."""
 
-    def __init__(self, binary, flags, cpu=None):
+    def __init__(self, binary, flags, cpu=None, admin="off", log=subprocess.DEVNULL):
         self.directory = tempfile.TemporaryDirectory()
         ports_file = os.path.join(self.directory.name, "ports.json")
         command = [binary, "--listen", "ws://127.0.0.1:0", "--listen", "stomp://127.0.0.1:0",
-                   "--admin", "off", "--ports-file", ports_file, *flags]
+                   "--admin", admin, "--ports-file", ports_file, *flags]
         if cpu is not None:
             command = ["taskset", "-c", str(cpu), *command]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         for line in self.process.stdout:
             if line.strip() == "ready":
                 break
         else:
             raise SystemExit("the broker did not start")
         with open(ports_file) as file:
-            listeners = json.load(file)["listeners"]
+            bound = json.load(file)
+        listeners = bound["listeners"]
+        self.admin = bound["admin"]["uri"] if bound["admin"] else None
         self.ws_port = next(entry["port"] for entry in listeners if entry["transport"] == "ws")
         self.tcp_port = next(entry["port"] for entry in listeners if entry["transport"] != "ws")
+
+    @property
+    def pid(self):
+        return self.process.pid
 
     def rss_bytes(self):
         with open(f"/proc/{self.process.pid}/status") as file:

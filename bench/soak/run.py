@@ -26,6 +26,9 @@ import guests
 import trend
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "bench", "scenarios"))
+
+from broker_process import BrokerProcess  # noqa: E402
 UNITS = {"s": 1, "m": 60, "h": 3600}
 TOPICS = 10
 WARM_UP_SHARE = 1 / 3  # of the run, before slopes are taken
@@ -57,27 +60,12 @@ def arguments():
     return parser.parse_args()
 
 
-class Broker:
+class Broker(BrokerProcess):
     def __init__(self, options, folder):
-        ports_file = os.path.join(folder, "ports.json")
         self.log = open(os.path.join(folder, "broker.log"), "w+")
-        self.process = subprocess.Popen(
-            [os.path.join(options.build, "stampede"), "--listen", "ws://127.0.0.1:0", "--listen", "stomp://127.0.0.1:0",
-             "--admin", "127.0.0.1:0", "--ports-file", ports_file, "--slow-consumer-after", f"{SLOW_AFTER_SECONDS}s",
-             *options.stampede_flags.split()], stdout=subprocess.PIPE, stderr=self.log, text=True)
-        for line in self.process.stdout:
-            if line.strip() == "ready":
-                break
-        else:
-            raise RuntimeError("the broker did not start: " + self.tail())
-        with open(ports_file) as file:
-            bound = json.load(file)
-        self.urls = {listener["uri"].partition(":")[0]: listener["uri"] for listener in bound["listeners"]}
-        self.admin = bound["admin"]["uri"] if isinstance(bound["admin"], dict) else bound["admin"]
-
-    @property
-    def pid(self):
-        return self.process.pid
+        super().__init__(os.path.join(options.build, "stampede"),
+                         ["--slow-consumer-after", f"{SLOW_AFTER_SECONDS}s", *options.stampede_flags.split()],
+                         admin="127.0.0.1:0", log=self.log)
 
     def figures(self):
         """Name -> value of every metric, labels included."""
@@ -89,23 +77,20 @@ class Broker:
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
-    def rss_kib(self):
-        with open(f"/proc/{self.pid}/status") as file:
-            return int(re.search(r"VmRSS:\s+(\d+)", file.read())[1])
-
     def tail(self):
         self.log.flush()
         self.log.seek(0)
         return self.log.read()[-2000:]
 
-    def stop(self):
+    def drain(self):
+        """Ends it as operators do; gives its exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=60)
 
 
 def start_load(options, broker, folder, name, *flags):
     report = os.path.join(folder, name + ".json")
-    command = [os.path.join(options.build, "stampede-bench"), *flags, "--url", broker.urls["ws"] + "/ws", "--warm-up", "1s",
+    command = [os.path.join(options.build, "stampede-bench"), *flags, "--url", f"ws://127.0.0.1:{broker.ws_port}/ws", "--warm-up", "1s",
                "--duration", f"{options.duration}s", "--drain-time", "30s", "--server-pid", str(broker.pid), "--json", report]
     return name, report, subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
@@ -128,7 +113,7 @@ def watch(options, broker, loads, visitors):
         visitors.turn(1)
         if broker.process.poll() is not None:
             raise RuntimeError("the broker ended: " + broker.tail())
-        samples.append((time.monotonic() - began, broker.rss_kib(), broker.descriptors()))
+        samples.append((time.monotonic() - began, broker.rss_bytes() // 1024, broker.descriptors()))
     return samples
 
 
@@ -177,8 +162,7 @@ def soak(options, folder):
     try:
         descriptors_before = broker.descriptors()
         loads = start_loads(options, broker, folder)
-        host, port = broker.urls["stomp"].removeprefix("stomp://").rsplit(":", 1)
-        visitors = guests.Guests((host, int(port)), stuck=options.stuck, stuck_on="/topic/heavy.0", storm=options.storm,
+        visitors = guests.Guests(("127.0.0.1", broker.tcp_port), stuck=options.stuck, stuck_on="/topic/heavy.0", storm=options.storm,
                                  storm_on="/topic/soak.0", storm_every=options.storm_every)
         try:
             samples = watch(options, broker, loads, visitors)
@@ -201,7 +185,7 @@ def soak(options, folder):
         if options.stuck and options.duration >= 2 * SLOW_AFTER_SECONDS + 5 and not slow:
             failures.append("no stuck reader was ended")
     finally:
-        code = broker.stop()
+        code = broker.drain()
     if code != 0:
         failures.append(f"the broker ended with {code}: {broker.tail()}")
     return failures
