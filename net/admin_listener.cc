@@ -2,8 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <array>
@@ -13,6 +11,7 @@
 
 #include "net/clock.h"
 #include "net/listen_uri.h"
+#include "net/start_thread.h"
 
 namespace stampede::net {
 namespace {
@@ -80,14 +79,7 @@ AdminListener::~AdminListener() {
 
 void AdminListener::serve(Handler handler) {
   handler_ = std::move(handler);
-  // Signals are for the thread that waits for them; a new thread inherits the mask.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread([this] { run(); });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  pthread_setname_np(thread_.native_handle(), "admin");
+  thread_ = start_thread("admin", [this] { run(); });
 }
 
 SharedSocket AdminListener::copy_socket() const {

@@ -1,12 +1,11 @@
 #include "net/shard_thread.h"
 
-#include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 
 #include <string>
 
 #include "net/shard_loop.h"
+#include "net/start_thread.h"
 
 namespace stampede::net {
 namespace {
@@ -23,15 +22,9 @@ void pin_to(int cpu) {
 
 Result<void> ShardThread::start(std::vector<ListeningSocket> sockets, std::optional<int> cpu) {
   std::future<Result<void>> started = started_.get_future();
-  // Signals are for the thread that waits for them; a new thread inherits the mask.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread(
+  thread_ = start_thread(
+      "shard-" + std::to_string(id_),
       [this, cpu, sockets = std::move(sockets)]() mutable { run(std::move(sockets), cpu); });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  pthread_setname_np(thread_.native_handle(), ("shard-" + std::to_string(id_)).c_str());
   return started.get();
 }
 

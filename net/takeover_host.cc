@@ -1,8 +1,6 @@
 #include "net/takeover_host.h"
 
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +11,7 @@
 #include <string_view>
 #include <utility>
 
+#include "net/start_thread.h"
 #include "net/takeover.h"
 #include "net/unix_packet.h"
 
@@ -74,14 +73,7 @@ Result<void> TakeoverHost::publish() {
 
 void TakeoverHost::serve(Events events) {
   events_ = std::move(events);
-  // Signals are for the thread that waits for them; a new thread inherits the mask.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread([this] { run(); });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  pthread_setname_np(thread_.native_handle(), "takeover");
+  thread_ = start_thread("takeover", [this] { run(); });
 }
 
 void TakeoverHost::run() {
