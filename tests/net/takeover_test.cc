@@ -21,8 +21,8 @@ namespace {
 // Hosts in this process, at a path of the test's own.
 struct TakeoverFixture : public ::testing::Test {
   TakeoverFixture() {
-    char name[] = "/tmp/stampede-takeover-XXXXXX";
-    directory = mkdtemp(name);
+    directory = testing::TempDir() + "stampede-takeover-XXXXXX";
+    EXPECT_NE(mkdtemp(directory.data()), nullptr);
     path = directory + "/socket";
   }
   ~TakeoverFixture() override {
