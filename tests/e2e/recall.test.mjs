@@ -2,55 +2,23 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Client } from '@stomp/stompjs';
-import WebSocket from 'ws';
 import { Broker, Inbox, unique, until, within } from './broker.mjs';
-
-Object.assign(globalThis, { WebSocket });
+import { clients, connected as connectedTo, deactivateAll, subscribed } from './stompjs_client.mjs';
 
 const kept = () => unique('/topic/kept/n');
 
 let broker;
-const clients = new Set();
 
 before(async () => {
   broker = await Broker.start('--history', '/topic/kept/#=1000', '--history', '/topic/short/#=10');
 });
 
 after(async () => {
-  for (const client of clients) client.deactivate({ force: true });
+  deactivateAll();
   await broker.stop();
 });
 
-async function connected(t, options = {}) {
-  const inbox = { connects: new Inbox(), errors: new Inbox() };
-  const client = new Client({
-    brokerURL: broker.url,
-    reconnectDelay: 0,
-    heartbeatIncoming: 0,
-    heartbeatOutgoing: 0,
-    onConnect: (frame) => inbox.connects.put(frame),
-    onStompError: (frame) => inbox.errors.put(frame),
-    ...options,
-  });
-  clients.add(client);
-  t.after(async () => {
-    clients.delete(client);
-    await within(client.deactivate(), 'deactivate() finishes');
-  });
-  client.activate();
-  await inbox.connects.take('CONNECTED');
-  return { client, ...inbox };
-}
-
-// SUBSCRIBE and the headers of its RECEIPT; what comes is in the inbox.
-async function subscribed(client, destination, headers = {}) {
-  const messages = new Inbox();
-  const receipt = unique('receipt-');
-  const live = new Promise((resolve) => client.watchForReceipt(receipt, resolve));
-  client.subscribe(destination, (message) => messages.put(message), { receipt, ...headers });
-  const frame = await within(live, 'the receipt of SUBSCRIBE');
-  return Object.assign(messages, { receipt: frame.headers });
-}
+const connected = (t, options = {}) => connectedTo(t, { brokerURL: broker.url, ...options });
 
 // Publishes them, and waits until the broker has them.
 async function publish(client, destination, bodies, headers = {}) {

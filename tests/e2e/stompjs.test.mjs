@@ -4,12 +4,10 @@ import { after, before, test } from 'node:test';
 import { Client, ReconnectionTimeMode, Versions } from '@stomp/stompjs';
 import WebSocket from 'ws';
 import { Broker, Inbox, unique, until, within } from './broker.mjs';
-
-Object.assign(globalThis, { WebSocket });
+import { connected as connectedTo, deactivateAll, subscribed } from './stompjs_client.mjs';
 
 let broker;
 let quickBeats;
-const clients = new Set();
 
 before(async () => {
   broker = await Broker.start('--max-frame-size', '2M', '--max-websocket-message-size', '4M');
@@ -17,42 +15,11 @@ before(async () => {
 });
 
 after(async () => {
-  for (const client of clients) client.deactivate({ force: true });
+  deactivateAll();
   await Promise.all([broker.stop(), quickBeats.stop()]);
 });
 
-// An active, connected client that is deactivated when the test ends.
-async function connected(t, options = {}) {
-  const inbox = { connects: new Inbox(), errors: new Inbox(), closes: new Inbox() };
-  const client = new Client({
-    brokerURL: broker.url,
-    reconnectDelay: 0,
-    heartbeatIncoming: 0,
-    heartbeatOutgoing: 0,
-    onConnect: (frame) => inbox.connects.put(frame),
-    onStompError: (frame) => inbox.errors.put(frame),
-    onWebSocketClose: (event) => inbox.closes.put(event),
-    ...options,
-  });
-  clients.add(client);
-  t.after(async () => {
-    clients.delete(client);
-    await within(client.deactivate(), 'deactivate() finishes');
-  });
-  client.activate();
-  const frame = await inbox.connects.take('CONNECTED');
-  return { client, frame, ...inbox };
-}
-
-// SUBSCRIBE and its RECEIPT; what comes is in the inbox.
-async function subscribed(client, destination, headers = {}) {
-  const messages = new Inbox();
-  const receipt = unique('receipt-');
-  const live = new Promise((resolve) => client.watchForReceipt(receipt, resolve));
-  const subscription = client.subscribe(destination, (message) => messages.put(message), { receipt, ...headers });
-  await within(live, 'the receipt of SUBSCRIBE');
-  return Object.assign(messages, { subscription });
-}
+const connected = (t, options = {}) => connectedTo(t, { brokerURL: broker.url, ...options });
 
 test('connects, subscribes, publishes, receives', async (t) => {
   const { client, frame } = await connected(t);
