@@ -221,12 +221,14 @@ void Client::fail_out_of_memory() {
 
 void Client::fail_queue_full(uint32_t ticket) {
   constexpr std::string_view kSentence =
-      "the queue holds as much as --max-queue-messages and --max-queue-bytes allow";
+      "the queue holds as much as --max-queue-messages and --max-queue-bytes allow, and nobody took "
+      "any of it in time (--queue-full-wait)";
   const std::optional<std::string> receipt = session_.cancel_reply(ticket);
   const std::string_view receipt_id = receipt ? std::string_view(*receipt) : std::string_view();
   if (!is_closing()) {
     fail(errors::kQueueFull, kSentence, receipt_id, receipt.has_value());
-  } else if (!has_failed_ && session_.owes_replies()) {
+  } else if (phase_ == ClientPhase::kFlushing && !has_failed_ &&
+             (outflow_.has_farewell() || has_peer_ended_)) {
     // It said DISCONNECT or ended its stream meanwhile, and is told this instead of goodbye.
     set_error_farewell(errors::kQueueFull, kSentence, receipt_id, receipt.has_value());
   }
@@ -270,7 +272,7 @@ void Client::enter_aborting() {
 }
 
 void Client::settle_farewell() {
-  if (phase_ != ClientPhase::kFlushing || session_.owes_replies()) return;
+  if (phase_ != ClientPhase::kFlushing || owes_answers()) return;
   outflow_.release_farewell();
   shard_.ready.mark_unless_sending(*this);
 }
@@ -401,7 +403,7 @@ void Client::plan_flush(std::span<SendSpan> spans, FlushPlan& plan, Millis now) 
 
 // Nothing is left to send: the next step of ending, if the client is on its way out.
 FlushAction Client::plan_ending() {
-  if (is_dismissed_ && !session_.owes_replies() && !is_committing) {
+  if (is_dismissed_ && !session_.owes_replies() && !waits_for_room()) {
     if (transport_ == Transport::kTcp && phase_ == ClientPhase::kConnected) {
       fail(errors::kServerDraining, "the server is going away; connect again", nullptr);
     } else {
@@ -409,7 +411,7 @@ FlushAction Client::plan_ending() {
     }
     return FlushAction::kNothing;
   }
-  if (phase_ != ClientPhase::kFlushing || outflow_.has_farewell() || session_.owes_replies()) {
+  if (phase_ != ClientPhase::kFlushing || outflow_.has_farewell() || owes_answers()) {
     return FlushAction::kNothing;
   }
   if (has_peer_ended_) {
@@ -487,6 +489,15 @@ void Client::on_deadline(Millis now) {
       fail(errors::kConnectTimeout, "no CONNECT came in time (--connect-timeout)", nullptr);
       return;
     case ClientPhase::kFlushing:
+      if (has_failed_ && session_.owes_replies()) {
+        // What it is owed takes long, as it waits for room in queues. It is told why it has to go.
+        session_.forget_replies();
+        phase_since_ = now;
+        settle_farewell();
+        return;
+      }
+      enter_aborting();
+      return;
     case ClientPhase::kLingering:
       enter_aborting();
       return;

@@ -174,10 +174,20 @@ class Client {
   bool is_paused = false;      // takes no octets
   bool is_held_back = false;   // on the shard's list of those
   bool is_committing = false;  // a transaction of its waits for room in queues
+  uint32_t sends_held_out = 0;  // so many of its SENDs do
+  [[nodiscard]] bool waits_for_room() const { return is_committing || sends_held_out > 0; }
+  // And need not be heard before it has it.
+  [[nodiscard]] bool is_held_out() const {
+    return is_committing || (sends_held_out > 0 && !session_.has_unfinished());
+  }
   bool is_abort_told = false;
 
  private:
   void on_private_grown();
+  // Before its farewell it is told what became of what it sent.
+  [[nodiscard]] bool owes_answers() const {
+    return session_.owes_replies() || (sends_held_out > 0 && !has_failed_);
+  }
   void set_error_farewell(const ErrorKind& kind, std::string_view sentence,
                           std::string_view receipt_id, bool has_receipt);
   // What becomes of MESSAGEs that were appended for the client but not sent yet.

@@ -76,10 +76,11 @@ void Drain::depart(ClientRef ref, Millis now) {
 }
 
 // A transaction may settle deliveries, which are its client's only as long as that is subscribed.
+// And whose SENDs wait for room is told first what became of them.
 bool Drain::is_busy(const Client& client, Millis now) {
   const bool is_arriving =
       client.phase() != ClientPhase::kConnected && now < client.phase_since() + kArrivalMs;
-  return is_arriving || client.is_committing;
+  return is_arriving || client.waits_for_room();
 }
 
 void Drain::arm_timer(Millis now) {
@@ -108,7 +109,7 @@ void Drain::on_fenced() {
   for (const ClientRef ref : std::exchange(fenced_, {})) {
     Client* const client = shard_.find(ref);
     if (client == nullptr) continue;
-    if (client->is_committing) {
+    if (client->waits_for_room()) {
       arriving_.push_back(ref);
     } else {
       client->leave();
@@ -127,6 +128,8 @@ void Drain::close_down() {
   stage_ = Stage::kClosing;
   shard_.timers.disarm(timer_);
   shard_.for_each_client([](Client& client) { client.begin_drain(); });
+  // Consumers get no more, so that there will be no room.
+  shard_.queue_routes.close_doors(shard_.now());
   end_intake();
 }
 

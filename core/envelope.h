@@ -21,7 +21,11 @@ enum class EnvelopeKind : uint8_t {
                     // token (how many kCounted will follow, if they were asked for)
   kCounted,         // home of readers or owner of a queue -> home of the sender: client, ticket,
                     // token (subscriptions)
-  kRefused,         // owner -> home: client and ticket: the queue is full, the message was dropped
+  kRefused,  // owner -> home: client and ticket: the queue is full, the message was dropped
+  kHeldOut,  // owner -> home: client, of whose SENDs one more waits for room in a queue
+  kConfirm,  // home -> every owner: client, ticket: to be answered by kPublished
+  kLetIn,    // owner -> home: as kPublished, of one that had waited
+  kTurnedAway,      // owner -> home: as kRefused, of one that had waited
   kAddInterest,     // home -> owner: name, token
   kRemoveInterest,  // home -> owner: name
   kAddPattern,      // home -> every owner: name, token
@@ -38,7 +42,7 @@ enum class EnvelopeKind : uint8_t {
                     // deliveries)
   kSettle,          // home -> owner: client, ticket (number), token (tag), detail (SettleDetail)
   kBrowsed,         // owner -> home: client, ticket (number): the browser has seen everything
-  kReserve,         // home -> owner: reservation, token
+  kReserve,         // home -> owner: client, reservation, token
   kReserved,        // owner -> home: token, detail (1: all of it, 0: none, as a queue has no room)
   kUnreserve,       // home -> owner: reservation, which is not needed after all
   kFence,           // home -> every owner, in a drain: to be answered

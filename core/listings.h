@@ -47,6 +47,7 @@ struct QueueEntry {
   uint64_t unsettled = 0;  // at consumers
   uint64_t bytes = 0;      // of all of these
   uint64_t consumers = 0;  // browsers too
+  uint64_t held_out = 0;   // SENDs and COMMITs that wait for room
 };
 
 }  // namespace stampede::core

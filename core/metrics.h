@@ -32,7 +32,8 @@ struct ShardMetrics {
   uint64_t queue_delivered = 0;         // handed out by this owner shard
   uint64_t queue_redelivered = 0;       // of these, not for the first time
   uint64_t queue_acknowledged = 0;
-  uint64_t queue_refused = 0;  // SENDs and COMMITs for which a queue had no room
+  uint64_t queue_waited = 0;   // SENDs and COMMITs that had to wait for room in a queue
+  uint64_t queue_refused = 0;  // of these and of others, those for which there was none
   std::array<uint64_t, static_cast<size_t>(DeadReason::kCount)> queue_dead = {};
   uint64_t queue_dropped = 0;           // messages, to make room for others
   uint64_t queue_dead_dropped = 0;      // of these, not kept as dead letters
@@ -71,6 +72,7 @@ struct ShardTables {
   uint64_t queued = 0;              // messages that wait in queues, delayed ones too
   uint64_t unsettled = 0;           // messages that consumers of queues have
   uint64_t queue_bytes = 0;         // messages in queues, unsettled ones too
+  uint64_t queue_applicants = 0;    // SENDs and COMMITs that wait for room in a queue
 
   uint64_t replays = 0;   // home side: logs of what was published before somebody came
   uint64_t retained = 0;  // owner side: last values, which stay

@@ -113,6 +113,11 @@ struct Options {
   size_t queue_messages_max = 100'000;
   size_t queue_bytes_max = 64 * 1024 * 1024;  // memory of its messages, headers included
   QueueFullPolicy queue_full_policy = QueueFullPolicy::kRefuse;  // loses nothing
+  // With kRefuse a SEND waits for room, and its publisher is not listened to, until nobody was let
+  // in for so long: from a queue that is only slower than its publishers nothing is refused. Long
+  // enough for consumers that are busy, and short enough for publishers to hear that there are
+  // none.
+  Millis queue_full_wait_ms = 3'000;
   // A message that failed so often kills its consumers or is nobody's: it becomes a dead letter.
   uint32_t queue_deliveries_max = 20;
 

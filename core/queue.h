@@ -39,6 +39,10 @@ class Queue {
   // Whether so many more may be published; room that is reserved is not there. Where a full queue
   // makes room by itself, what fits the bounds alone always may.
   [[nodiscard]] bool has_room(size_t messages, size_t bytes) const;
+  // Whether it would have room for so much if it were empty.
+  [[nodiscard]] bool fits(size_t messages, size_t bytes) const {
+    return messages <= options_.queue_messages_max && bytes <= options_.queue_bytes_max;
+  }
   // Keeps room for a transaction. What unreserve() gives back was reserved.
   void reserve(size_t messages, size_t bytes);
   void unreserve(size_t messages, size_t bytes);

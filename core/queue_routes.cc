@@ -1,6 +1,8 @@
 #include "core/queue_routes.h"
 
 #include <algorithm>
+#include <span>
+#include <utility>
 
 #include "core/client.h"
 #include "core/destination_name.h"
@@ -101,26 +103,75 @@ bool QueueRoutes::takes_temporary(const Message& message, Millis now) {
   return queues_.has(name) && queues_.has_room(name, 1, message.memory_bytes(), now);
 }
 
-bool QueueRoutes::publish_owned(Message* message, bool is_reserved, Millis now) {
+QueueRoutes::Outcome QueueRoutes::publish_owned(Message* message, const Sender& sender,
+                                                bool is_reserved, Millis now) {
   const std::string_view name = message->route();
   const size_t bytes = message->memory_bytes();
+  const bool is_anybodys = sender.client != ClientRef{};
   if (is_reserved) {
     queues_.unreserve(name, 1, bytes, now);
-  } else if (!queues_.has_room(name, 1, bytes, now)) {
+  } else if (!(is_anybodys ? queues_.is_open(name, 1, bytes, now)
+                           : queues_.has_room(name, 1, bytes, now))) {
+    Applicant applicant = {.home = sender.home,
+                           .client = sender.client,
+                           .bytes = bytes,
+                           .since = now,
+                           .message = message,
+                           .ticket = sender.ticket};
+    if (is_anybodys && queues_.wait(name, applicant, now)) return Outcome::kWaits;
     ++shard_.metrics.queue_refused;
     message->drop_reference();
-    return false;
+    return Outcome::kRefused;
   }
+  publish_numbered(message, now);
+  return Outcome::kTaken;
+}
+
+void QueueRoutes::publish_numbered(Message* message, Millis now) {
   const bool is_new = shard_.number(*message, now);
   if (message->count_ticket() != 0) {
-    shard_.report_count(*message, is_new ? queues_.consumers_of(name) : 0);
+    shard_.report_count(*message, is_new ? queues_.consumers_of(message->route()) : 0);
   }
   if (is_new) {
     queues_.publish(message, now);
   } else {
     message->drop_reference();
   }
-  return true;
+}
+
+void QueueRoutes::let_in(Applicant applicant, Millis now) {
+  if (applicant.message == nullptr) {
+    const auto& [queue, messages, bytes] = applicant.reservation->rooms[applicant.rooms_taken++];
+    queues_.reserve(queue, messages, bytes, now);
+    take_rooms(std::move(applicant), now);
+    return;
+  }
+  const uint32_t reports = applicant.message->count_ticket() != 0 ? 1 : 0;
+  publish_numbered(applicant.message, now);
+  if (applicant.home == shard_.id()) {
+    shard_.on_let_in(applicant.client, applicant.ticket, reports);
+  } else {
+    shard_.post(applicant.home, {.kind = EnvelopeKind::kLetIn,
+                                 .ticket = applicant.ticket,
+                                 .client = applicant.client,
+                                 .token = reports});
+  }
+}
+
+void QueueRoutes::turn_away(Applicant applicant, Millis now) {
+  if (applicant.message == nullptr) {
+    unreserve(*applicant.reservation, applicant.rooms_taken, now);
+    answer_commit(applicant, false, now);
+    return;
+  }
+  applicant.message->drop_reference();
+  if (applicant.home == shard_.id()) {
+    shard_.on_turned_away(applicant.client, applicant.ticket);
+  } else {
+    shard_.post(applicant.home, {.kind = EnvelopeKind::kTurnedAway,
+                                 .ticket = applicant.ticket,
+                                 .client = applicant.client});
+  }
 }
 
 void QueueRoutes::hand_out(const ConsumerKey& consumer, Message& message, uint64_t tag,
@@ -172,6 +223,10 @@ std::vector<std::pair<ShardId, Reservation>> QueueRoutes::room_needed(
     ++room->messages;
     room->bytes += step.message->memory_bytes();
   }
+  std::ranges::sort(needed, {}, &std::pair<ShardId, Reservation>::first);
+  for (auto& [owner, reservation] : needed) {
+    std::ranges::sort(reservation.rooms, {}, &Reservation::Room::queue);
+  }
   return needed;
 }
 
@@ -197,57 +252,61 @@ void QueueRoutes::settle_sent(Client& client, Millis now) {
 }
 
 void QueueRoutes::commit(Client& client, Transaction& transaction, uint32_t ticket, Millis now) {
-  Commit commit = {.client = client.ref(),
-                   .ticket = ticket,
-                   .steps = transaction.take_steps(),
-                   .reservations = {},
-                   .granted = {}};
+  Commit commit = {.client = client.ref(), .ticket = ticket, .steps = transaction.take_steps()};
   commit.reservations = room_needed(commit.steps);
+  if (commit.reservations.empty()) return end_commit(commit, true, now);
   const uint64_t token = next_token_++;
-  for (const auto& [owner, reservation] : commit.reservations) {
-    if (owner != shard_.id()) {
-      ++commit.answers_missing;
-      shard_.post(owner, {.kind = EnvelopeKind::kReserve,
-                          .reservation = new Reservation(reservation),
-                          .token = token});
-    } else if (reserve(reservation, now)) {
-      commit.granted.push_back(owner);
-    } else {
-      commit.is_refused = true;
-    }
-  }
-  if (commit.answers_missing == 0) return end_commit(std::move(commit), now);
   commits_.emplace(token, std::move(commit));
-  shard_.begin_waiting(client);
+  ask_for_room(token, now);
+  if (const auto found = commits_.find(token); found != commits_.end()) {
+    found.value().is_waiting = true;
+    shard_.begin_waiting(client);
+  }
 }
 
-void QueueRoutes::on_reserved(uint64_t token, ShardId owner, bool is_granted, Millis now) {
+void QueueRoutes::ask_for_room(uint64_t token, Millis now) {
+  const Commit& commit = commits_.at(token);
+  const auto& [owner, needed] = commit.reservations[commit.granted];
+  auto reservation = std::make_unique<Reservation>(needed);
+  if (owner != shard_.id()) {
+    shard_.post(owner, {.kind = EnvelopeKind::kReserve,
+                        .client = commit.client,
+                        .reservation = reservation.release(),
+                        .token = token});
+    return;
+  }
+  take_rooms({.home = owner,
+              .client = commit.client,
+              .since = now,
+              .reservation = std::move(reservation),
+              .token = token},
+             now);
+}
+
+void QueueRoutes::on_reserved(uint64_t token, bool is_granted, Millis now) {
   const auto found = commits_.find(token);
   CHECK(found != commits_.end());
   Commit& commit = found.value();
-  if (is_granted) {
-    commit.granted.push_back(owner);
-  } else {
-    commit.is_refused = true;
+  if (is_granted && ++commit.granted < commit.reservations.size()) {
+    ask_for_room(token, now);
+    return;
   }
-  if (--commit.answers_missing > 0) return;
-  Commit ended = std::move(commit);
+  const Commit ended = std::move(commit);
   commits_.erase(found);
-  const ClientRef client = ended.client;
-  end_commit(std::move(ended), now);
-  shard_.end_waiting(client);
+  end_commit(ended, is_granted, now);
+  if (ended.is_waiting) shard_.end_waiting(ended.client);
 }
 
-void QueueRoutes::end_commit(Commit commit, Millis now) {
+void QueueRoutes::end_commit(const Commit& commit, bool is_granted, Millis now) {
   // What it would settle went back when its client left: then nothing of it may happen.
   const bool settles = std::ranges::any_of(
       commit.steps, [](const TransactionStep& step) { return step.message == nullptr; });
   const Client* const client = settles ? shard_.find(commit.client) : nullptr;
   const bool is_lost = settles && (client == nullptr || client->is_closing());
-  if (commit.is_refused || is_lost) {
-    give_up(commit, now);
-  } else {
+  if (is_granted && !is_lost) {
     carry_out(commit, now);
+  } else {
+    give_up(commit, now);
   }
 }
 
@@ -265,10 +324,9 @@ void QueueRoutes::carry_out(const Commit& commit, Millis now) {
 }
 
 void QueueRoutes::give_up(const Commit& commit, Millis now) {
-  for (const auto& [owner, reservation] : commit.reservations) {
-    if (std::ranges::find(commit.granted, owner) == commit.granted.end()) continue;
+  for (const auto& [owner, reservation] : std::span(commit.reservations).first(commit.granted)) {
     if (owner == shard_.id()) {
-      unreserve(reservation, now);
+      unreserve(reservation, reservation.rooms.size(), now);
     } else {
       shard_.post(owner,
                   {.kind = EnvelopeKind::kUnreserve, .reservation = new Reservation(reservation)});
@@ -280,23 +338,37 @@ void QueueRoutes::give_up(const Commit& commit, Millis now) {
   shard_.refuse(commit.client, commit.ticket);
 }
 
-bool QueueRoutes::reserve(const Reservation& reservation, Millis now) {
-  const bool has_room = std::ranges::all_of(reservation.rooms, [&](const auto& room) {
-    return queues_.has_room(room.queue, room.messages, room.bytes, now);
-  });
-  if (!has_room) {
-    ++shard_.metrics.queue_refused;
-    return false;
+void QueueRoutes::take_rooms(Applicant commit, Millis now) {
+  const std::vector<Reservation::Room>& rooms = commit.reservation->rooms;
+  for (; commit.rooms_taken < rooms.size(); ++commit.rooms_taken) {
+    const auto& [queue, messages, bytes] = rooms[commit.rooms_taken];
+    if (!queues_.is_open(queue, messages, bytes, now)) {
+      commit.messages = messages;
+      commit.bytes = bytes;
+      if (queues_.wait(queue, commit, now)) return;
+      ++shard_.metrics.queue_refused;
+      unreserve(*commit.reservation, commit.rooms_taken, now);
+      answer_commit(commit, false, now);
+      return;
+    }
+    queues_.reserve(queue, messages, bytes, now);
   }
-  for (const Reservation::Room& room : reservation.rooms) {
-    queues_.reserve(room.queue, room.messages, room.bytes, now);
-  }
-  return true;
+  answer_commit(commit, true, now);
 }
 
-void QueueRoutes::unreserve(const Reservation& reservation, Millis now) {
-  for (const Reservation::Room& room : reservation.rooms) {
-    queues_.unreserve(room.queue, room.messages, room.bytes, now);
+void QueueRoutes::answer_commit(const Applicant& commit, bool is_granted, Millis now) {
+  if (commit.home == shard_.id()) {
+    on_reserved(commit.token, is_granted, now);
+  } else {
+    shard_.post(commit.home, {.kind = EnvelopeKind::kReserved,
+                              .detail = static_cast<uint16_t>(is_granted ? 1 : 0),
+                              .token = commit.token});
+  }
+}
+
+void QueueRoutes::unreserve(const Reservation& reservation, size_t rooms, Millis now) {
+  for (const auto& [queue, messages, bytes] : std::span(reservation.rooms).first(rooms)) {
+    queues_.unreserve(queue, messages, bytes, now);
   }
 }
 
@@ -332,16 +404,18 @@ void QueueRoutes::on_envelope(Envelope& envelope, Millis now) {
       tell_browse_end(envelope.client, envelope.ticket);
       break;
     case EnvelopeKind::kReserve:
-      shard_.post(envelope.from,
-                  {.kind = EnvelopeKind::kReserved,
-                   .detail = static_cast<uint16_t>(reserve(*envelope.reservation, now) ? 1 : 0),
-                   .token = envelope.token});
+      take_rooms({.home = envelope.from,
+                  .client = envelope.client,
+                  .since = now,
+                  .reservation = std::make_unique<Reservation>(std::move(*envelope.reservation)),
+                  .token = envelope.token},
+                 now);
       break;
     case EnvelopeKind::kReserved:
-      on_reserved(envelope.token, envelope.from, envelope.detail != 0, now);
+      on_reserved(envelope.token, envelope.detail != 0, now);
       break;
     case EnvelopeKind::kUnreserve:
-      unreserve(*envelope.reservation, now);
+      unreserve(*envelope.reservation, envelope.reservation->rooms.size(), now);
       break;
     default:
       CHECK(false);

@@ -27,7 +27,8 @@ class ShardState;
 //
 // Owns:      the queues of this shard as owner; transactions that wait for room.
 // Thread:    the shard's.
-// Invariant: a transaction is carried out whole or not at all, and publishes in its order.
+// Invariant: a transaction is carried out whole or not at all, and publishes in its order. All take
+//            room in the order of owners and then of names, so that no two wait for each other.
 class QueueRoutes : private QueueOutlet {
  public:
   QueueRoutes(ShardState& shard, const Options& options, ShardMetrics& metrics, TimerWheel& timers,
@@ -59,9 +60,24 @@ class QueueRoutes : private QueueOutlet {
   // -- Owner side.
   // Whether a temporary queue takes the message: it is there, and has room.
   [[nodiscard]] bool takes_temporary(const Message& message, Millis now);
-  // Publishes to a queue of this shard, numbered. False if it has no room, and the message was
-  // dropped. Takes over the reference.
-  [[nodiscard]] bool publish_owned(Message* message, bool is_reserved, Millis now);
+  // Publishes to a queue of this shard, numbered, what `sender` of the shard `home` sent; if it is
+  // nobody's, the message does not wait. Takes over the reference.
+  enum class Outcome : uint8_t {
+    kTaken,
+    kWaits,    // for room: the home shard will be told how it ends
+    kRefused,  // there is no room, and the message was dropped
+  };
+  struct Sender {
+    ShardId home;
+    ClientRef client;
+    uint32_t ticket;
+  };
+  [[nodiscard]] Outcome publish_owned(Message* message, const Sender& sender, bool is_reserved,
+                                      Millis now);
+  // Lets those in that wait for room which is there now. Call when a change is whole.
+  void let_in(Millis now) { queues_.let_in(now); }
+  // Turns away all that wait for room, and lets nobody wait from now on.
+  void close_doors(Millis now) { queues_.close_doors(now); }
   void on_timer(Timer& timer, Millis now) { queues_.on_timer(timer, now); }
   void expire(Millis now) { queues_.expire(now); }
   [[nodiscard]] size_t queue_count() const { return queues_.queue_count(); }
@@ -74,15 +90,14 @@ class QueueRoutes : private QueueOutlet {
   void on_envelope(Envelope& envelope, Millis now);
 
  private:
-  // A transaction that waits for room.
+  // A transaction on its way from owner to owner.
   struct Commit {
     ClientRef client;
     uint32_t ticket = 0;
-    std::vector<TransactionStep> steps;
-    std::vector<std::pair<ShardId, Reservation>> reservations;
-    std::vector<ShardId> granted;
-    ShardId answers_missing = 0;
-    bool is_refused = false;
+    std::vector<TransactionStep> steps = {};
+    std::vector<std::pair<ShardId, Reservation>> reservations = {};
+    size_t granted = 0;       // so many of these are
+    bool is_waiting = false;  // and its client is not listened to
   };
 
   void hand_out(const ConsumerKey& consumer, Message& message, uint64_t tag,
@@ -90,16 +105,23 @@ class QueueRoutes : private QueueOutlet {
   void end_browse(const ConsumerKey& browser) override;
   void publish_dead_letter(Message* message, Millis now) override;
   void forget_queue(std::string_view name) override;
+  void let_in(Applicant applicant, Millis now) override;
+  void turn_away(Applicant applicant, Millis now) override;
 
   void give(ClientRef client, uint32_t number, Message& message, uint64_t tag,
             uint32_t earlier_deliveries);
   void tell_browse_end(ClientRef client, uint32_t number);
-  [[nodiscard]] bool reserve(const Reservation& reservation, Millis now);
-  void unreserve(const Reservation& reservation, Millis now);
+  // Requires: there is room. Takes over the reference.
+  void publish_numbered(Message* message, Millis now);
+  // Takes room after room for a COMMIT, and answers its home when it has all, or cannot have one.
+  void take_rooms(Applicant commit, Millis now);
+  void answer_commit(const Applicant& commit, bool is_granted, Millis now);
+  void unreserve(const Reservation& reservation, size_t rooms, Millis now);
   [[nodiscard]] std::vector<std::pair<ShardId, Reservation>> room_needed(
       const std::vector<TransactionStep>& steps) const;
-  void on_reserved(uint64_t token, ShardId owner, bool is_granted, Millis now);
-  void end_commit(Commit commit, Millis now);
+  void ask_for_room(uint64_t token, Millis now);
+  void on_reserved(uint64_t token, bool is_granted, Millis now);
+  void end_commit(const Commit& commit, bool is_granted, Millis now);
   void carry_out(const Commit& commit, Millis now);
   void give_up(const Commit& commit, Millis now);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <utility>
 
 #include "core/destination_map.h"
@@ -67,7 +68,8 @@ Queues::Entry& Queues::find_or_make(std::string_view name, Millis now) {
 
 void Queues::end_change(Entry& entry, Millis now) {
   selector_subject_.end();
-  const Millis deadline = entry.queue.next_deadline();
+  const Millis deadline = std::min(entry.queue.next_deadline(),
+                                   entry.door.next_deadline(options_.queue_full_wait_ms));
   if (deadline == kNever) {
     timers_.disarm(entry.timer);
   } else if (deadline != entry.timer.deadline) {
@@ -76,15 +78,16 @@ void Queues::end_change(Entry& entry, Millis now) {
   const uint64_t dropped = entry.queue.dropped();
   metrics_.queue_dropped += dropped - std::exchange(entry.dropped, dropped);
   if (entry.idle_since != kNever) idle_.remove(entry);
-  entry.idle_since = entry.queue.is_idle() ? now : kNever;
-  if (entry.idle_since != kNever) idle_.push_back(entry);
+  const bool is_idle = entry.queue.is_idle() && entry.door.is_empty();
+  entry.idle_since = is_idle ? now : kNever;
+  if (is_idle) idle_.push_back(entry);
+  if (entry.may_let_in() && !std::exchange(entry.is_stirred, true)) stirred_.push_back(entry);
   publish_dead(now);
 }
 
 // -- Publishing.
 
-bool Queues::has_room(std::string_view name, size_t messages, size_t bytes, Millis now) {
-  Entry& entry = find_or_make(name, now);
+bool Queues::has_room(Entry& entry, size_t messages, size_t bytes, Millis now) {
   if (entry.queue.has_room(messages, bytes)) return true;
   // What has expired and was not looked at since takes no room.
   entry.queue.run(now);
@@ -110,6 +113,51 @@ void Queues::unreserve(std::string_view name, size_t messages, size_t bytes, Mil
   Entry& entry = *found->second;
   entry.queue.unreserve(messages, bytes);
   end_change(entry, now);
+}
+
+// -- Waiting for room. Whoever is let in changes its queue and may change others, so that happens
+// behind the change that made room, one queue after the other.
+
+bool Queues::is_open(std::string_view name, size_t messages, size_t bytes, Millis now) {
+  Entry& entry = find_or_make(name, now);
+  return entry.door.is_empty() && has_room(entry, messages, bytes, now);
+}
+
+bool Queues::wait(std::string_view name, Applicant& applicant, Millis now) {
+  Entry& entry = find_or_make(name, now);
+  if (are_doors_closed_ || options_.queue_full_wait_ms == 0 ||
+      !entry.queue.fits(applicant.messages, applicant.bytes)) {
+    return false;
+  }
+  ++metrics_.queue_waited;
+  ++waiting_;
+  entry.door.join(std::move(applicant), now);
+  end_change(entry, now);
+  return true;
+}
+
+void Queues::let_in(Millis now) {
+  while (Entry* entry = stirred_.pop_front()) {
+    entry->is_stirred = false;
+    while (entry->may_let_in()) {
+      --waiting_;
+      outlet_.let_in(entry->door.take_first(now), now);
+    }
+    end_change(*entry, now);
+  }
+}
+
+void Queues::turn_away(std::vector<Applicant> applicants, Millis now) {
+  waiting_ -= applicants.size();
+  metrics_.queue_refused += applicants.size();
+  for (Applicant& applicant : applicants) outlet_.turn_away(std::move(applicant), now);
+}
+
+void Queues::close_doors(Millis now) {
+  are_doors_closed_ = true;
+  std::vector<Applicant> all;
+  for (const auto& [name, entry] : table_) std::ranges::move(entry->door.take_all(), std::back_inserter(all));
+  turn_away(std::move(all), now);
 }
 
 size_t Queues::consumers_of(std::string_view name) const {
@@ -225,6 +273,7 @@ void Queues::publish_dead_letter(const Dead& dead, Millis now) {
 void Queues::on_timer(Timer& timer, Millis now) {
   Entry& entry = static_cast<QueueTimer&>(timer).entry;
   entry.queue.run(now);
+  turn_away(entry.door.take_late(options_.queue_full_wait_ms, now), now);
   end_change(entry, now);
 }
 
@@ -239,6 +288,7 @@ void Queues::expire(Millis now) {
 void Queues::count_tables(ShardTables& tables) const {
   tables.queues += table_.size();
   tables.consumers += consumers_.size();
+  tables.queue_applicants += waiting_;
   for (const auto& [name, entry] : table_) {
     tables.queued += entry->queue.waiting() + entry->queue.delayed();
     tables.unsettled += entry->queue.unsettled();
@@ -260,7 +310,8 @@ std::vector<QueueEntry> Queues::list(ListRange range) const {
                        .delayed = queue.delayed(),
                        .unsettled = queue.unsettled(),
                        .bytes = queue.bytes(),
-                       .consumers = queue.consumers()});
+                       .consumers = queue.consumers(),
+                       .held_out = entry->door.size()});
   }
   return entries;
 }

@@ -37,6 +37,12 @@ uint32_t ReplyQueue::add(std::string_view receipt_id, uint32_t parts) {
   return kTicketMark | next_ticket_++;
 }
 
+uint32_t ReplyQueue::add_silent(uint32_t parts) {
+  const uint32_t ticket = add({}, parts);
+  waiting_->replies.back().is_cancelled = true;
+  return ticket;
+}
+
 ReplyQueue::Reply* ReplyQueue::find(uint32_t ticket) {
   if (waiting_ == nullptr || (ticket & kTicketMark) == 0) return nullptr;
   const uint32_t index = (ticket - waiting_->first_ticket) & ~kTicketMark;

@@ -22,6 +22,8 @@ class ReplyQueue {
   // Remembers a receipt that is due once complete() was called `parts` times; gives its ticket,
   // never 0.
   [[nodiscard]] uint32_t add(std::string_view receipt_id, uint32_t parts = 1);
+  // The same without a receipt: it only keeps those behind it waiting.
+  [[nodiscard]] uint32_t add_silent(uint32_t parts);
   // The reply says how many subscriptions its messages were for: it is due once these are counted
   // too. Requires: just added.
   void count_subscriptions(uint32_t ticket);

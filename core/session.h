@@ -78,6 +78,8 @@ class Session {
   [[nodiscard]] uint32_t begin_reply(std::string_view receipt, uint32_t parts) {
     return replies_.add(receipt, parts);
   }
+  // The same for work that nobody asked a receipt for, but the last answer waits for.
+  [[nodiscard]] uint32_t owe_silently(uint32_t parts) { return replies_.add_silent(parts); }
   void complete_reply(Client& client, uint32_t ticket);
   // One more part of the work must be done first.
   void extend_reply(uint32_t ticket) { replies_.add_part(ticket); }

@@ -14,6 +14,8 @@ namespace {
 constexpr Millis kHousekeepingMs = 1'000;
 // What readers get to catch up before their publisher is listened to again.
 constexpr Millis kHoldBackMs = 5;
+// How often a publisher is heard that waits for room in a queue and has something to settle.
+constexpr Millis kSettleEveryMs = 100;
 // How often those are looked at who wait for memory: it may take long, and they may be many.
 constexpr Millis kMemoryReleaseMs = 10;
 
@@ -107,6 +109,7 @@ void ShardState::on_closing(Client& client, CloseReason reason, std::string_view
   ++metrics.connections_closed[static_cast<size_t>(reason)];
   const size_t lag = client.lag_bytes();
   metrics.bytes_discarded += lag;
+  if (client.is_paused) list_held_back(client);
   observer_.on_client_closed({.id = client.id(),
                               .peer = peer,
                               .reason = reason,
@@ -130,6 +133,7 @@ void ShardState::tell_slow_events() {
 }
 
 void ShardState::settle() {
+  queue_routes.let_in(now_);
   if (topics.slow_consumers().has_events()) tell_slow_events();
   if (!topics.has_lagging()) return;
   for (const ClientRef ref : topics.take_lagging()) {
@@ -156,25 +160,36 @@ ShardId ShardState::route(Message* message, ClientRef sender, uint32_t ticket, b
                  .ticket = ticket,
                  .client = sender,
                  .message = message});
-  } else if (const Published published = publish_owned(message, is_reserved, now);
-             published.is_taken) {
-    on_published(sender, ticket, published.reports);
-  } else {
-    refuse(sender, ticket);
+    return owner;
+  }
+  const Published published = publish_owned(message, {id_, sender, ticket}, is_reserved, now);
+  switch (published.outcome) {
+    case QueueRoutes::Outcome::kTaken:
+      on_published(sender, ticket, published.reports);
+      break;
+    case QueueRoutes::Outcome::kWaits:
+      on_held_out(sender);
+      break;
+    case QueueRoutes::Outcome::kRefused:
+      refuse(sender, ticket);
+      break;
   }
   return owner;
 }
 
-ShardState::Published ShardState::publish_owned(Message* message, bool is_reserved, Millis now) {
+ShardState::Published ShardState::publish_owned(Message* message,
+                                                const QueueRoutes::Sender& sender,
+                                                bool is_reserved, Millis now) {
   // Who answers has made no mistake if nobody waits for it any more, or nobody reads what comes.
   if (message->properties().is_temporary && !takes_temporary(*message, now)) {
     ++metrics.temporary_dropped;
     message->drop_reference();
-    return {true, 0};
+    return {};
   }
   const bool is_counted = message->count_ticket() != 0;
   if (message->properties().is_for_queue) {
-    return {queue_routes.publish_owned(message, is_reserved, now), is_counted ? 1u : 0u};
+    return {.outcome = queue_routes.publish_owned(message, sender, is_reserved, now),
+            .reports = is_counted ? 1u : 0u};
   }
   const Owner::Verdict verdict = owner_.publish(*message, now);
   for (uint64_t left = verdict.interested & ~(uint64_t{1} << id_); left != 0; left &= left - 1) {
@@ -184,18 +199,29 @@ ShardState::Published ShardState::publish_owned(Message* message, bool is_reserv
   }
   if ((verdict.interested >> id_ & 1) != 0) deliver(*message, id_);
   message->drop_reference();
-  return {true, is_counted ? static_cast<uint32_t>(std::popcount(verdict.interested)) : 0u};
+  return {.reports = is_counted ? static_cast<uint32_t>(std::popcount(verdict.interested)) : 0u};
 }
 
 void ShardState::on_publish(const Envelope& envelope, Millis now) {
   const bool is_reserved = envelope.kind == EnvelopeKind::kPublishReserved;
-  const Published published = publish_owned(envelope.message, is_reserved, now);
-  if (published.is_taken && envelope.ticket == 0) return;
-  post(envelope.from,
-       {.kind = published.is_taken ? EnvelopeKind::kPublished : EnvelopeKind::kRefused,
-        .ticket = envelope.ticket,
-        .client = envelope.client,
-        .token = published.reports});
+  const Published published = publish_owned(
+      envelope.message, {envelope.from, envelope.client, envelope.ticket}, is_reserved, now);
+  EnvelopeKind answer = EnvelopeKind::kPublished;
+  switch (published.outcome) {
+    case QueueRoutes::Outcome::kTaken:
+      if (envelope.ticket == 0) return;
+      break;
+    case QueueRoutes::Outcome::kWaits:
+      answer = EnvelopeKind::kHeldOut;
+      break;
+    case QueueRoutes::Outcome::kRefused:
+      answer = EnvelopeKind::kRefused;
+      break;
+  }
+  post(envelope.from, {.kind = answer,
+                       .ticket = envelope.ticket,
+                       .client = envelope.client,
+                       .token = published.reports});
 }
 
 void ShardState::on_published(ClientRef ref, uint32_t ticket, uint32_t reports) {
@@ -249,6 +275,44 @@ void ShardState::complete(ClientRef ref, uint32_t ticket, std::string_view lines
 
 void ShardState::refuse(ClientRef ref, uint32_t ticket) {
   if (Client* client = find(ref)) client->fail_queue_full(ticket);
+}
+
+void ShardState::on_held_out(ClientRef ref) {
+  Client* const client = find(ref);
+  if (client == nullptr) return;
+  ++client->sends_held_out;
+  // One that has deliveries to settle is heard now and then: they may be what takes the room.
+  hold_back(*client, client->session().has_unfinished() ? now_ + kSettleEveryMs : 0);
+}
+
+void ShardState::end_send_wait(ClientRef ref) {
+  Client* const client = find(ref);
+  if (client == nullptr) return;
+  DCHECK(client->sends_held_out > 0);
+  if (--client->sends_held_out > 0) return;
+  client->settle_farewell();
+  if (!client->is_paused) return;
+  client->held_until = 0;
+  list_held_back(*client);
+}
+
+void ShardState::on_let_in(ClientRef ref, uint32_t ticket, uint32_t reports) {
+  on_published(ref, ticket, reports);
+  end_send_wait(ref);
+}
+
+void ShardState::on_turned_away(ClientRef ref, uint32_t ticket) {
+  refuse(ref, ticket);
+  end_send_wait(ref);
+}
+
+void ShardState::confirm_sent(Client& client) {
+  if (shard_count_ == 1) return;
+  const uint32_t ticket = client.session().owe_silently(shard_count_ - 1);
+  for (ShardId owner = 0; owner < shard_count_; ++owner) {
+    if (owner == id_) continue;
+    post(owner, {.kind = EnvelopeKind::kConfirm, .ticket = ticket, .client = client.ref()});
+  }
 }
 
 // -- Mail.
@@ -307,6 +371,20 @@ void ShardState::on_envelope(Envelope& envelope, Millis now) {
       break;
     case EnvelopeKind::kRefused:
       refuse(envelope.client, envelope.ticket);
+      break;
+    case EnvelopeKind::kConfirm:
+      post(from, {.kind = EnvelopeKind::kPublished,
+                  .ticket = envelope.ticket,
+                  .client = envelope.client});
+      break;
+    case EnvelopeKind::kHeldOut:
+      on_held_out(envelope.client);
+      break;
+    case EnvelopeKind::kLetIn:
+      on_let_in(envelope.client, envelope.ticket, static_cast<uint32_t>(envelope.token));
+      break;
+    case EnvelopeKind::kTurnedAway:
+      on_turned_away(envelope.client, envelope.ticket);
       break;
     case EnvelopeKind::kAddInterest:
     case EnvelopeKind::kRemoveInterest:
@@ -401,12 +479,15 @@ bool ShardState::is_any_pressed() const {
 void ShardState::hold_back(Client& client, Millis until) {
   if (client.is_closing()) return;
   client.held_until = std::max(client.held_until, until);
-  client.is_paused = true;
-  if (client.is_held_back) return;
-  client.is_held_back = true;
-  ++metrics.publishers_held_back;
-  held_back_.push_back(client.ref());
-  receive_changes_.push_back(client.ref());
+  if (!std::exchange(client.is_paused, true)) {
+    ++metrics.publishers_held_back;
+    receive_changes_.push_back(client.ref());
+  }
+  list_held_back(client);
+}
+
+void ShardState::list_held_back(Client& client) {
+  if (!std::exchange(client.is_held_back, true)) held_back_.push_back(client.ref());
 }
 
 void ShardState::begin_waiting(Client& client) {
@@ -417,6 +498,7 @@ void ShardState::begin_waiting(Client& client) {
 void ShardState::end_waiting(ClientRef ref) {
   if (Client* client = find(ref)) {
     client->is_committing = false;
+    if (client->is_paused) list_held_back(*client);
     // It may have had its turn in a drain meanwhile.
     ready.mark_unless_sending(*client);
   }
@@ -434,8 +516,13 @@ void ShardState::release_held_back() {
     if (client == nullptr) continue;
     // A client that is closing drains its input, whoever it fed.
     if (!client->is_closing()) {
-      if (is_pressed || client->is_committing || now_ < client->held_until ||
-          !memory_watch_.may_go_on(*client) || !client->take_held(now_)) {
+      if (client->is_held_out()) {
+        // It comes back to the list with what it waits for.
+        client->is_held_back = false;
+        continue;
+      }
+      if (is_pressed || now_ < client->held_until || !memory_watch_.may_go_on(*client) ||
+          !client->take_held(now_)) {
         held_back_.push_back(ref);
         continue;
       }

@@ -96,6 +96,12 @@ class ShardState {
   void complete(ClientRef client, uint32_t ticket, std::string_view lines = {});
   // A queue had no room for what the client sent. Fails it, unless it is gone.
   void refuse(ClientRef client, uint32_t ticket);
+  // Every owner is asked for a word behind what the client sent, so that what it is owed until then
+  // includes what became of that.
+  void confirm_sent(Client& client);
+  // The two ends of a SEND that waited for room in a queue.
+  void on_let_in(ClientRef client, uint32_t ticket, uint32_t reports);
+  void on_turned_away(ClientRef client, uint32_t ticket);
   void post(ShardId to, Envelope envelope);
 
   // The client, which publishes, is not read from while there is no memory, or a shard that it may
@@ -108,7 +114,7 @@ class ShardState {
     if (memory_watch_.holds_publishers()) hold_back(client, memory_watch_.held_until(client, now_));
   }
 
-  // -- Clients that wait for a transaction of theirs are not listened to.
+  // -- Clients that wait for room in a queue, for a transaction or for SENDs, are not listened to.
   void begin_waiting(Client& client);
   void end_waiting(ClientRef client);
 
@@ -183,18 +189,22 @@ class ShardState {
                : owner_.has_interest(message.route(), message.route_hash());
   }
   // On the owner: numbers the message and hands it to the shards with interest, or to its queue.
-  // False: the queue has no room. Takes over the reference.
+  // Takes over the reference.
   struct Published {
-    bool is_taken;
-    uint32_t reports;  // so many shards report how many subscriptions it was for
+    QueueRoutes::Outcome outcome = QueueRoutes::Outcome::kTaken;
+    uint32_t reports = 0;  // so many shards report how many subscriptions it was for
   };
-  [[nodiscard]] Published publish_owned(Message* message, bool is_reserved, Millis now);
+  [[nodiscard]] Published publish_owned(Message* message, const QueueRoutes::Sender& sender,
+                                        bool is_reserved, Millis now);
   void on_published(ClientRef client, uint32_t ticket, uint32_t reports);
   void on_counted(ClientRef client, uint32_t ticket, uint64_t subscriptions);
   void on_publish(const Envelope& envelope, Millis now);
   [[nodiscard]] uint64_t publish_mail();
   void deliver(Message& message, ShardId owner);
   void hold_back(Client& client, Millis until);
+  void list_held_back(Client& client);
+  void on_held_out(ClientRef client);
+  void end_send_wait(ClientRef client);
   void release_held_back();
   [[nodiscard]] bool is_pressed(ShardId owner) const;
   [[nodiscard]] bool is_any_pressed() const;

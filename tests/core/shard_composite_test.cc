@@ -241,7 +241,8 @@ class ShardCompositeLimits : public ShardComposite {
       : ShardComposite({.subscriptions_max = 4,
                         .transaction_steps_max = 4,
                         .transaction_bytes_max = 4 * 1024,
-                        .queue_messages_max = 1}) {}
+                        .queue_messages_max = 1,
+                        .queue_full_wait_ms = 0}) {}
   void fill(std::string_view queue) { put(queue, "full"); }
 };
 

@@ -405,6 +405,7 @@ Options small_queues(QueueFullPolicy policy = QueueFullPolicy::kRefuse) {
   Options options;
   options.queue_messages_max = 3;
   options.queue_full_policy = policy;
+  options.queue_full_wait_ms = 0;
   options.queue_deliveries_max = 2;
   return options;
 }

@@ -15,6 +15,7 @@ using tests::ShardFixture;
 Options small_limits() {
   Options options;
   options.queue_messages_max = 3;
+  options.queue_full_wait_ms = 0;
   options.transactions_max = 2;
   options.transaction_steps_max = 6;
   options.transaction_bytes_max = 20'000;

@@ -4,6 +4,7 @@ import time
 import unittest
 
 from broker import Broker, seconds, wait_until
+from operator_pages import metrics
 from wire import (CLOSE, CONTINUATION, PING, TEXT, Closed, TcpClient, WsClient, dial, encode, read_http_answer,
                   unique, upgrade_request, ws_frame)
 
@@ -520,7 +521,7 @@ class QueueLimits(unittest.TestCase):
         return client
 
     def test_queue_messages(self):
-        own = self.broker("--max-queue-messages", "3")
+        own = self.broker("--max-queue-messages", "3", "--queue-full-wait", "0")
         sender = self.fill(own, b"0", b"1", b"2")
         consumer = self.consumer(own)
         messages = [consumer.expect_message(b"%d" % number) for number in range(3)]
@@ -535,11 +536,22 @@ class QueueLimits(unittest.TestCase):
         consumer.expect_message(b"3")
 
     def test_queue_bytes(self):
-        own = self.broker("--max-queue-bytes", "10000")
+        own = self.broker("--max-queue-bytes", "10000", "--queue-full-wait", "0")
         sender = self.fill(own, b"x" * 4000, b"x" * 4000)  # their memory is a little more
         sender.publish("/queue/q", b"x" * 2000, receipt="r")
         error = sender.expect_error("queue-full", 1008, receipt="r")
         self.assertIn(b"--max-queue-bytes", error.body)
+
+    def test_queue_full_wait(self):
+        own = self.broker("--max-queue-messages", "1", "--queue-full-wait", "400ms", "--admin", "127.0.0.1:0")
+        self.fill(own, b"0")
+        sender = self.session(own)
+        began = time.monotonic()
+        sender.publish("/queue/q", b"1", receipt="r")
+        error = sender.expect_error("queue-full", 1008, receipt="r")
+        self.assertGreaterEqual(time.monotonic() - began, 0.4)
+        self.assertIn(b"--queue-full-wait", error.body)
+        self.assertEqual(metrics(own)["stampede_queue_refused_total"], 1)
 
     def test_queue_full_drop_oldest(self):
         own = self.broker("--max-queue-messages", "2", "--queue-full", "drop-oldest")

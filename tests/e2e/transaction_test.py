@@ -22,7 +22,7 @@ def setUpModule():
     StompCase.broker = Broker()
     limited = Broker("--max-transactions", str(TRANSACTIONS), "--max-transaction-frames", str(FRAMES),
                      "--max-transaction-bytes", str(BYTES))
-    full = Broker("--max-queue-messages", "3")
+    full = Broker("--max-queue-messages", "3", "--queue-full-wait", "0")
 
 
 def tearDownModule():

@@ -24,7 +24,8 @@ bool QueueBalance::is_certain(const Put& put) const {
   const bool may_be_refused = rules_.is_bounded &&
                               rules_.policy == core::QueueFullPolicy::kRefuse &&
                               ledger_.is_of_queue(put) && !put.is_in_transaction;
-  return may_be_refused ? put.is_acknowledged : put.frame <= put.session->confirmed;
+  if (may_be_refused) return put.is_acknowledged || put.session->has_parted;
+  return put.frame <= put.session->confirmed;
 }
 
 bool QueueBalance::may_have_expired(const Put& put) const {

@@ -11,8 +11,9 @@ namespace stampede::sim {
 //
 // The promise it checks:
 //   - each message that was taken in for certain is done with, or still in a queue, or became a
-//     dead letter; what a RECEIPT says is certain, and what is shown by something later that the
-//     same client said. So are all messages of a transaction of which one was seen;
+//     dead letter; what a RECEIPT says is certain, that of DISCONNECT for all before it, and what
+//     is shown by something later that the same client said. So are all messages of a transaction
+//     of which one was seen;
 //   - none was given again behind an acknowledgement that took effect for certain, that of a
 //     transaction too.
 class QueueBalance {

@@ -115,6 +115,7 @@ void QueueLedger::receipt(SimSession& session, const std::string& id) {
   session.confirmed = std::max(session.confirmed, expected.frame);
   if (expected.put != nullptr) expected.put->is_acknowledged = true;
   if (expected.ends != nullptr) expected.ends->is_ended = true;
+  if (expected.is_goodbye) session.has_parted = true;
   if (expected.begins != nullptr) {
     expected.begins->is_live = true;
     expected.begins->order_when_live = order_;
@@ -142,7 +143,8 @@ void QueueLedger::refuse(SimSession& session, const ExpectedReceipt& expected) {
   for (Put* put : expected.transaction->puts) refuse_one(*put);
 }
 
-void QueueLedger::refused(SimSession& session, const std::string* receipt_id) {
+void QueueLedger::refused(SimSession& session, const Refusal& refusal, core::Millis now) {
+  const std::string* const receipt_id = refusal.receipt_id;
   if (!rules_.is_bounded) fail("queue-full without a bound");
   if (receipt_id == nullptr) return;
   const auto found = std::ranges::find(session.expected, *receipt_id, &ExpectedReceipt::id);
@@ -151,6 +153,10 @@ void QueueLedger::refused(SimSession& session, const std::string* receipt_id) {
     if (!session.is_overtaken) fail("queue-full for a frame that was not refused: " + *receipt_id);
     return;
   }
+  const Put* const put = found->put;
+  if (put != nullptr && !refusal.is_hasty && now < put->written_at + rules_.wait)
+    fail_about(*put, "refused without a wait");
+  if (refusal.is_late) return refuse(session, *found);
   // What is owed for earlier frames was said before.
   for (auto earlier = session.expected.begin(); earlier <= found; ++earlier) {
     if (!may_be_refused(*earlier)) fail("queue-full instead of the RECEIPT " + earlier->id);

@@ -26,7 +26,8 @@ namespace stampede::sim {
 //     is alone and last;
 //   - no subscription has more than its credit, and each the headers of its kind;
 //   - nothing of a transaction is seen before its COMMIT is written;
-//   - RECEIPTs come in the order of their frames; what a full queue refused is never seen.
+//   - RECEIPTs come in the order of their frames; what a full queue refused is never seen, and it
+//     refuses no SEND before that has waited.
 class QueueLedger {
  public:
   explicit QueueLedger(const QueueRules& rules)
@@ -47,8 +48,14 @@ class QueueLedger {
   // All that was under way for the subscription was sent.
   static void sent(Sub& sub);
   void receipt(SimSession& session, const std::string& id);
-  // ERROR queue-full; null: it names no receipt.
-  void refused(SimSession& session, const std::string* receipt_id);
+  // ERROR queue-full; null: it names no receipt. `is_hasty`: nobody is let wait any more. `is_late`:
+  // what is owed for earlier frames was waited for long enough.
+  struct Refusal {
+    const std::string* receipt_id;
+    bool is_hasty;
+    bool is_late;
+  };
+  void refused(SimSession& session, const Refusal& refusal, core::Millis now);
   // `is_graceful`: what was under way counts as sent.
   void closed(SimSession& session, bool is_graceful);
   // Everything is where it belongs, and nothing is under way.

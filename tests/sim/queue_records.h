@@ -36,6 +36,7 @@ struct QueueRules {
   bool is_bounded = false;  // queues may be full
   core::QueueFullPolicy policy = core::QueueFullPolicy::kRefuse;
   size_t messages_max = 0;  // of a queue, if bounded
+  core::Millis wait = 0;    // for room, with kRefuse
   uint32_t deliveries_max = 0;
   uint32_t prefetch_default = 0;
 
@@ -50,6 +51,7 @@ struct ExpectedReceipt {
   Transaction* transaction = nullptr;  // of its COMMIT
   Sub* begins = nullptr;
   Sub* ends = nullptr;
+  bool is_goodbye = false;  // of DISCONNECT
 };
 
 // What a peer and the broker said on one connection. Frames are numbered from 1 as they are
@@ -62,10 +64,12 @@ struct SimSession {
   std::deque<ExpectedReceipt> expected;
   std::vector<Sub*> subs;
   bool is_closed = false;     // the broker ended it
+  core::Millis closed_at = 0;
   bool is_graceful = false;   // and what was under way counts as sent
   bool is_failed = false;     // for a reason of its own
   bool has_error = false;     // it said why
   bool is_overtaken = false;  // a RECEIPT came, and one before it did not
+  bool has_parted = false;    // the RECEIPT of DISCONNECT came
 };
 
 // A MESSAGE that the broker put on a connection.
@@ -95,6 +99,7 @@ struct Put {
   core::Millis due_at = 0;                 // not before
   uint64_t frame = 0;
   uint64_t order = 0;  // among all that was published
+  core::Millis written_at = 0;
   bool is_in_transaction = false;
   bool is_acknowledged = false;  // by the RECEIPT of a SEND outside of transactions
   bool is_refused = false;

@@ -80,6 +80,7 @@ void QueueTalk::send(QueuePeer& peer, core::Millis now) {
   put.destination =
       (is_topic ? rules_.first_topic() : 0) + static_cast<uint32_t>(random_.below(choices));
   Headers headers;
+  put.written_at = now;
   describe(put, headers, now);
   finish_send(peer, put, std::move(headers), some_transaction(peer));
 }
@@ -280,7 +281,8 @@ void QueueTalk::acknowledge_all(QueuePeer& peer) {
 }
 
 void QueueTalk::disconnect(QueuePeer& peer) {
-  say(peer, "DISCONNECT", {}, random_.one_in(2) ? &kReceipt : nullptr);
+  const ExpectedReceipt expected = {.is_goodbye = true};
+  say(peer, "DISCONNECT", {}, random_.one_in(2) ? &expected : nullptr);
 }
 
 }  // namespace stampede::sim

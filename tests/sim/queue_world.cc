@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/message.h"
+#include "core/timer_wheel.h"
 #include "tests/sim/order_piece.h"
 #include "tests/sim/queue_balance.h"
 
@@ -48,8 +49,10 @@ QueueWorld::QueueWorld(uint64_t seed, const QueueScale& scale)
     options_.queue_messages_max = rules_.messages_max;
     // Two of the largest.
     if (random_.one_in(3)) options_.queue_bytes_max = 85'000;
+    if (random_.one_in(3)) rules_.wait = 1 + static_cast<core::Millis>(random_.below(200));
   }
   options_.queue_full_policy = rules_.policy;
+  options_.queue_full_wait_ms = rules_.wait;
   rules_.deliveries_max = random_.one_in(2) ? 2 + static_cast<uint32_t>(random_.below(3)) : 20;
   options_.queue_deliveries_max = rules_.deliveries_max;
   if (random_.one_in(2)) options_.prefetch_default = 1 + static_cast<uint32_t>(random_.below(6));
@@ -76,7 +79,13 @@ void QueueWorld::on_error(QueuePeer& peer, const SimFrame& frame) {
   const auto receipt = frame.headers.find("receipt-id");
   peer.session.has_error = true;
   if (token == "queue-full") {
-    ledger_.refused(peer.session, receipt == frame.headers.end() ? nullptr : &receipt->second);
+    ledger_.refused(
+        peer.session,
+        {.receipt_id = receipt == frame.headers.end() ? nullptr : &receipt->second,
+         .is_hasty = is_draining_,
+         .is_late = peer.session.is_closed &&
+                    now_ >= peer.session.closed_at + options_.close_linger_ms},
+        now_);
   } else {
     const bool is_expected =
         token == "server-draining" ? is_draining_ : token == "slow-consumer" && is_impatient_;
@@ -123,6 +132,7 @@ void QueueWorld::on_closed(SimPeer& peer, core::CloseReason reason) {
   if (peer.has_left) return;
   const bool is_graceful =
       reason == core::CloseReason::kClientDisconnect || reason == core::CloseReason::kPeerClosed;
+  as_peer(peer).session.closed_at = now_;
   ledger_.closed(as_peer(peer).session, is_graceful);
 }
 
@@ -283,8 +293,14 @@ void QueueWorld::stall() {
 
 void QueueWorld::rest_for(core::Millis time) {
   rest(time);
+  let_none_wait();
   ledger_.rest();
   check_receipts();
+}
+
+// Each wait lets somebody in, or turns all away.
+void QueueWorld::let_none_wait() {
+  while (queue_tables().queue_applicants > 0) rest(rules_.wait + core::TimerWheel::kTickMs);
 }
 
 void QueueWorld::settle_all() {
@@ -381,6 +397,8 @@ void QueueWorld::run_with_drain() {
     drain();
   } else {
     drain_one_by_one();
+    // Some whose clients are gone, all before the last moment.
+    let_none_wait();
   }
   if (!present_.empty()) fail("the drain left a client");
   // One by one the witness leaves before others: simulation_test looks at the topics of those.
@@ -399,6 +417,7 @@ core::ShardTables QueueWorld::queue_tables() const {
     sum.consumers += one.consumers;
     sum.queued += one.queued;
     sum.unsettled += one.unsettled;
+    sum.queue_applicants += one.queue_applicants;
   }
   return sum;
 }
@@ -461,6 +480,10 @@ void QueueWorld::check_sessions() const {
     const QueuePeer& peer = as_peer(*of_peer);
     const SimSession& session = peer.session;
     if (peer.is_cut) continue;
+    // Who wants to leave is not waited for long while a queue has no room for what it sent, or a
+    // shard stands still.
+    const bool may_take_long = rules_.wait > 0 || scale_.shards_stall;
+    if (may_take_long && peer.is_leaving && !peer.socket.is_shutdown) continue;
     if ((session.is_failed || session.is_overtaken) && !session.has_error)
       fail("a client was not told why");
     if (!session.has_error && !is_draining_ && !session.expected.empty())
@@ -491,6 +514,7 @@ void QueueWorld::check_remains() const {
   if (!is_leaving_one_by_one_) balance.check_topics();
   const core::ShardTables tables = queue_tables();
   if (tables.consumers + tables.unsettled != 0) fail("a consumer is left");
+  if (tables.queue_applicants != 0) fail("a SEND waits for ever");
   const QueueBalance::Remains remains = balance.remains();
   const bool may_drop = rules_.is_bounded && rules_.policy != core::QueueFullPolicy::kRefuse;
   if (tables.queued > remains.most || (tables.queued < remains.least && !may_drop)) {

@@ -61,6 +61,8 @@ class QueueWorld : private SimBroker {
   // Until there were so many SENDs.
   void live(size_t puts);
   void rest_for(core::Millis time);
+  // Time goes on until nobody waits for room in a queue.
+  void let_none_wait();
   void idle_once();
   // Nobody moves for so long that those who do not read are cut off.
   void stall();

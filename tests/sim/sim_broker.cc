@@ -218,14 +218,19 @@ bool SimBroker::step_peer(SimPeer& peer) {
     shard.peer_closed(*socket.client, false, {}, now_);
     return true;
   }
-  return socket.has_octets() || socket.has_operation || !peer.inbox.empty();
+  // Who is paused waits for something that its shard knows of.
+  const bool has_octets = socket.has_octets() && !socket.is_paused;
+  return has_octets || socket.has_operation || !peer.inbox.empty();
 }
 
-void SimBroker::tell_receive_changes(core::Shard& shard) {
+bool SimBroker::tell_receive_changes(core::Shard& shard) {
+  bool did = false;
   while (const core::Client* client = shard.next_receive_change()) {
     peers_[core::Shard::handle_of(*client)]->socket.is_paused =
         core::Shard::receive_paused(*client);
+    did = true;
   }
+  return did;
 }
 
 void SimBroker::step_shard(core::ShardId id) {
@@ -250,7 +255,7 @@ void SimBroker::step_shard(core::ShardId id) {
       shard.run_timers(now_);
       break;
     case 3:
-      tell_receive_changes(shard);
+      (void)tell_receive_changes(shard);
       break;
     case 4:
       shard.fan_out(1 + random_.below(8), now_);
@@ -315,7 +320,7 @@ void SimBroker::run_until_quiet() {
       (void)shard.post_mail();
       shard.fan_out(SIZE_MAX, now_);
       while (shard.has_ready()) flush(id), did = true;
-      tell_receive_changes(shard);
+      did |= tell_receive_changes(shard);
     }
     if (!did && is_quiet()) return;
     ++now_;

@@ -125,7 +125,8 @@ class SimBroker : private core::ShardObserver {
   void complete(SimPeer& peer);
   void release(SimPeer& peer);
   void look_at_inbox(SimPeer& peer);
-  void tell_receive_changes(core::Shard& shard);
+  // False: there were none.
+  bool tell_receive_changes(core::Shard& shard);
   [[nodiscard]] bool is_quiet();
   void disturb();
   [[nodiscard]] bool is_stalled(core::ShardId shard) const {

@@ -261,6 +261,7 @@ class ShardFixture : private core::ShardObserver {
       sum.queued += one.queued;
       sum.unsettled += one.unsettled;
       sum.queue_bytes += one.queue_bytes;
+      sum.queue_applicants += one.queue_applicants;
       sum.replays += one.replays;
       sum.retained += one.retained;
       sum.history += one.history;
@@ -340,8 +341,8 @@ class ShardFixture : private core::ShardObserver {
     bool did = shard.has_mail();
     (void)shard.take_mail(64, now_);
     while (flush_one(id)) did = true;
-    while (shard.next_receive_change() != nullptr) did = true;
     did |= shard.post_mail() != 0;
+    while (shard.next_receive_change() != nullptr) did = true;
     return did || shard.has_ready() || shard.is_gathering();
   }
 

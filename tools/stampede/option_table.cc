@@ -170,6 +170,10 @@ void add_queues(std::vector<Option>& table) {
       {{"refuse", core::QueueFullPolicy::kRefuse},
        {"drop-oldest", core::QueueFullPolicy::kDropOldest},
        {"dead-letter", core::QueueFullPolicy::kDeadLetter}}));
+  table.push_back(duration_option("queue-full-wait", queues,
+                                  "How long a full queue that refuses may let nobody in before "
+                                  "publishers that wait are refused; 0 refuses at once",
+                                  &Options::queue_full_wait_ms, {0, kDeadlineMax}));
   table.push_back(count_option("max-deliveries", queues,
                                "Failed deliveries that make a message a dead letter",
                                &Options::queue_deliveries_max, {1, 1'000'000}));

@@ -33,6 +33,7 @@ void append(json::JsonWriter& json, size_t shard, const core::QueueEntry& queue)
   json.member("unsettled", queue.unsettled);
   json.member("bytes", queue.bytes);
   json.member("consumers", queue.consumers);
+  json.member("held_out", queue.held_out);
   json.end_object();
 }
 

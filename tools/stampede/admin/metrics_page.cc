@@ -133,7 +133,7 @@ void add_connections(MetricPage& page) {
   page.counter("stampede_errors_sent_total", "ERROR frames")
       .sum(counted(&ShardMetrics::errors_sent));
   page.counter("stampede_publishers_held_back_total",
-               "Times that a publisher was not read from, as most readers could not follow")
+               "Times that a publisher was not read from for a while")
       .sum(counted(&ShardMetrics::publishers_held_back));
 }
 
@@ -182,6 +182,10 @@ void add_queues(MetricPage& page) {
       .sum(counted(&ShardMetrics::queue_redelivered));
   page.counter("stampede_queue_acknowledged_total", "Messages of queues that were acknowledged")
       .sum(counted(&ShardMetrics::queue_acknowledged));
+  page.gauge("stampede_queue_applicants", "SENDs and COMMITs that wait for room in a queue")
+      .sum(held(&ShardTables::queue_applicants));
+  page.counter("stampede_queue_waited_total", "SENDs and COMMITs that waited for room in a queue")
+      .sum(counted(&ShardMetrics::queue_waited));
   page.counter("stampede_queue_refused_total", "SENDs and COMMITs for which a queue had no room")
       .sum(counted(&ShardMetrics::queue_refused));
   page.counter("stampede_queue_dead_total", "Messages that left a queue unconsumed, by reason");
