@@ -2,10 +2,12 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import tempfile
 import time
+import urllib.request
 
 
 class BrokerProcess:
@@ -42,6 +44,20 @@ class BrokerProcess:
                     return int(line.split()[1]) * 1024
         raise SystemExit("the broker is gone")
 
+    def rss_peak_bytes(self):
+        with open(f"/proc/{self.process.pid}/status") as file:
+            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM:"))
+
+    def page(self, target):
+        """What the admin listener says there."""
+        with urllib.request.urlopen(self.admin + target, timeout=10) as answer:
+            return answer.read().decode()
+
+    def figures(self):
+        """Name -> value of every metric, labels included."""
+        lines = (line.rpartition(" ") for line in self.page("/metrics").splitlines() if line and line[0] != "#")
+        return {name: float(value) for name, _, value in lines}
+
     def cpu_seconds(self):
         """User and system time of all threads so far."""
         with open(f"/proc/{self.process.pid}/stat") as file:
@@ -54,6 +70,14 @@ class BrokerProcess:
             self.process.send_signal(signal.SIGINT)
             self.process.wait(timeout=10)
         self.directory.cleanup()
+
+
+def raise_descriptor_limit(wanted):
+    """For this process and those that it starts."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < wanted:
+        raise SystemExit(f"{wanted} descriptors are needed, and the limit is {hard}")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def handshake(path=b"/ws"):

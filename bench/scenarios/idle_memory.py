@@ -5,20 +5,16 @@ topic as `sub-0`, against the same broker before the first of them came.
     bench/scenarios/idle_memory.py build/release/stampede [connections]
 """
 
-import resource
 import socket
 import sys
 
-from broker_process import BrokerProcess, client_frame, handshake, read_until
+from broker_process import BrokerProcess, client_frame, handshake, raise_descriptor_limit, read_until
 
 
 def main():
     binary = sys.argv[1]
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 10_000
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    if hard < count + 64:
-        raise SystemExit(f"{count} connections need more descriptors than the limit of {hard}")
+    raise_descriptor_limit(count + 64)
 
     broker = BrokerProcess(binary, ["--shards", "1", "--heart-beat", "0,0"])
     try:

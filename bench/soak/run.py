@@ -14,13 +14,11 @@ descriptors, connections and memory are looked at again when all clients are gon
 import argparse
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 
 import guests
 import trend
@@ -29,18 +27,12 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.insert(0, os.path.join(ROOT, "bench", "scenarios"))
 
 from broker_process import BrokerProcess  # noqa: E402
-UNITS = {"s": 1, "m": 60, "h": 3600}
+from duration import duration  # noqa: E402
+
 TOPICS = 10
 WARM_UP_SHARE = 1 / 3  # of the run, before slopes are taken
 SLOW_AFTER_SECONDS = 5  # what the broker bears of a reader that takes nothing
 RETURN_SECONDS = 20  # for the broker to let go of what clients left
-
-
-def duration(text):
-    match = re.fullmatch(r"(\d+)(s|m|h)", text)
-    if not match:
-        raise argparse.ArgumentTypeError(f"'{text}' is no time such as 60s, 15m or 8h")
-    return int(match[1]) * UNITS[match[2]]
 
 
 def arguments():
@@ -66,13 +58,6 @@ class Broker(BrokerProcess):
         super().__init__(os.path.join(options.build, "stampede"),
                          ["--slow-consumer-after", f"{SLOW_AFTER_SECONDS}s", *options.stampede_flags.split()],
                          admin="127.0.0.1:0", log=self.log)
-
-    def figures(self):
-        """Name -> value of every metric, labels included."""
-        with urllib.request.urlopen(self.admin + "/metrics", timeout=10) as answer:
-            text = answer.read().decode()
-        lines = (line.rpartition(" ") for line in text.splitlines() if line and line[0] != "#")
-        return {name: float(value) for name, _, value in lines}
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
