@@ -65,6 +65,14 @@ class BrokerProcess:
         tick = os.sysconf("SC_CLK_TCK")
         return int(fields[11]) / tick, int(fields[12]) / tick
 
+    def cpu_ns(self):
+        """The same in one number, and exact: of the scheduler's accounts, not counted in ticks."""
+        total = 0
+        for task in os.listdir(f"/proc/{self.process.pid}/task"):
+            with open(f"/proc/{self.process.pid}/task/{task}/schedstat") as file:
+                total += int(file.read().split()[0])
+        return total
+
     def stop(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
