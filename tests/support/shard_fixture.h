@@ -233,6 +233,10 @@ class ShardFixture : private core::ShardObserver {
     shards_[peer.shard]->release(*client);
   }
   void set_now(core::Millis now) { now_ = now; }
+  // For tests that play for long: the peers that came last, as far as they are released, are gone.
+  void forget_released() {
+    while (!peers_.empty() && peers_.back()->is_released()) peers_.pop_back();
+  }
 
   // -- Looking.
   [[nodiscard]] core::Shard& shard(core::ShardId id = 0) { return *shards_[id]; }
