@@ -7,8 +7,6 @@ namespace stampede::sim {
 
 namespace {
 
-constexpr size_t kNowhere = SIZE_MAX;
-
 [[noreturn]] void fail(const std::string& what) { throw std::runtime_error(what); }
 
 }  // namespace
@@ -42,9 +40,7 @@ bool ResumeOrder::matches(const Wish& wish, uint32_t topic) const {
 
 void ResumeOrder::check(const ResumeSub& sub, bool has_stayed) const {
   for (const Heard& heard : sub.heard) {
-    if (heard.number >= places_.size() || places_[heard.number] == kNowhere) {
-      fail("a message that the one who sees all did not see");
-    }
+    if (!has(heard.number)) fail("a message that the one who sees all did not see");
     const uint32_t topic = said_[heard.number].topic;
     if (!matches(sub.wish, topic)) fail("a message of another topic");
     check_heard(heard, orders_[topic][places_[heard.number]]);
@@ -83,7 +79,7 @@ std::string ResumeOrder::about(const ResumeSub& sub, uint32_t topic, const Piece
   if (sub.is_ending) text += ", unsubscribed";
   if (sub.answer && sub.answer->sequence)
     text += ", told " + sub.answer->epoch + " " + std::to_string(*sub.answer->sequence);
-  if (sub.answer) text += ", said " + std::to_string(sub.answer->said[topic]);
+  if (sub.answer) text += ", said " + std::to_string(said_before(*sub.answer, topic));
   text += "\n  got";
   if (piece.apart) text += " (" + std::to_string(*piece.apart) + ")";
   for (const size_t place : piece.got) text += " " + std::to_string(place);
@@ -148,7 +144,7 @@ size_t ResumeOrder::next_wanted(const Wish& wish, uint32_t topic, size_t from) c
 
 void ResumeOrder::check_beginning(const ResumeSub& sub, uint32_t topic, const Piece& piece) const {
   for (size_t place = 0; place < piece.begin; ++place) {
-    const bool is_due = orders_[topic][place].number >= sub.answer->said_in_all;
+    const bool is_due = orders_[topic][place].number >= sub.answer->said;
     if (is_due && next_wanted(sub.wish, topic, place) == place) {
       fail("a SEND behind the RECEIPT is missing");
     }
@@ -207,11 +203,16 @@ void ResumeOrder::check_last_value(const ResumeSub& sub, uint32_t topic, const P
 
 // -- What is kept.
 
+size_t ResumeOrder::said_before(const ResumeAnswer& answer, uint32_t topic) const {
+  return static_cast<size_t>(std::ranges::count_if(
+      orders_[topic], [&](const Placed& placed) { return placed.number < answer.said; }));
+}
+
 bool ResumeOrder::may_be_lost(const ResumeAnswer& answer, uint32_t topic, size_t place) const {
   if (topic >= rules_.topics_with_history) return true;
   if (place >= orders_[topic].size()) return false;
   const bool is_too_old = answer.at - said_at(topic, place).at > rules_.kept_time;
-  return is_too_old || answer.said[topic] > place + rules_.kept_max;
+  return is_too_old || said_before(answer, topic) > place + rules_.kept_max;
 }
 
 void ResumeOrder::check_all_kept_came(const ResumeSub& sub, uint32_t topic,

@@ -34,11 +34,17 @@ class ResumeOrder {
   // So many were added, by topic.
   [[nodiscard]] std::vector<size_t> sizes() const;
 
+  [[nodiscard]] bool has(size_t number) const {
+    return number < places_.size() && places_[number] != kNowhere;
+  }
+
   // Throws std::runtime_error with what was violated. `has_stayed`: it was there until the end, and
   // nothing was under way any more.
   void check(const ResumeSub& sub, bool has_stayed) const;
 
  private:
+  static constexpr size_t kNowhere = SIZE_MAX;
+
   struct Placed {
     uint32_t number;
     std::string epoch;
@@ -79,6 +85,8 @@ class ResumeOrder {
                                      Holds&& holds) const;
   // The place of a sequence; nothing if the epoch is not the answer's, or not known.
   [[nodiscard]] std::optional<size_t> asked_for(const ResumeSub& sub, uint32_t topic) const;
+  // So many SENDs to the topic that were published were written when the answer was seen.
+  [[nodiscard]] size_t said_before(const ResumeAnswer& answer, uint32_t topic) const;
   // The message of that place was not necessarily kept when the answer was given.
   [[nodiscard]] bool may_be_lost(const ResumeAnswer& answer, uint32_t topic, size_t place) const;
   [[nodiscard]] const Said& said_at(uint32_t topic, size_t place) const {

@@ -45,8 +45,7 @@ struct ResumeAnswer {
   std::optional<bool> recovered;
   std::string epoch;
   std::optional<uint64_t> sequence;
-  std::vector<size_t> said;  // SENDs that were written, by topic
-  size_t said_in_all = 0;
+  size_t said = 0;  // SENDs that were written
   core::Millis at = 0;
 };
 

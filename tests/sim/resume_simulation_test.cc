@@ -12,6 +12,7 @@ ResumeScale scale_of(uint64_t seed) {
   ResumeScale scale;
   scale.shards = 1 + static_cast<core::ShardId>(seed % 4);
   scale.topics_with_history = 1 + static_cast<uint32_t>(seed / 4 % 4);
+  scale.faults = SimFaults::of_seed(seed);
   return scale;
 }
 

@@ -47,6 +47,9 @@ ResumeWorld::ResumeWorld(uint64_t seed, const ResumeScale& scale)
   options_.retain_time_ms = kKeptTime;
   if (random_.one_in(3)) options_.replay_bytes_max = random_.below(20'000);
   are_alike_ = random_.one_in(2);
+  let_happen(scale.faults);
+  // What is kept goes, and now and then is still there.
+  jump_max_ = 2 * kKeptTime;
   open_shards();
 }
 
@@ -68,8 +71,14 @@ std::string ResumeWorld::body_of(size_t number) const {
   return body;
 }
 
+void ResumeWorld::on_broken(SimPeer& peer) {
+  const auto publisher = std::ranges::find(publishers_, &peer);
+  if (publisher != publishers_.end() && !is_draining_) *publisher = &open_peer();
+}
+
 void ResumeWorld::publish() {
   Peer& peer = *publishers_[random_.below(publishers_.size())];
+  if (peer.is_leaving) return;
   const size_t number = said_.size();
   Said said;
   // One is hot.
@@ -83,6 +92,7 @@ void ResumeWorld::publish() {
     headers.emplace_back("retain", said.retain == Said::Retain::kRemove ? "remove" : "set");
   }
   said_.push_back(said);
+  sends_.push_back({.publisher = &peer});
   ++said_by_topic_[said.topic];
   write(peer, peer.protocol->frame("SEND", headers, body_of(number)));
 }
@@ -288,8 +298,10 @@ void ResumeWorld::on_message(Peer& peer, const SimFrame& frame) {
         {&of, header(frame, "ack").value_or(""), frame.headers.at("message-id")});
   }
   if (peer.fan == nullptr || !sequence) return;
+  // Who has left follows the topic no more, whenever it reads.
+  const core::Millis at = peer.closed_at.value_or(now_);
   for (Interest& interest : peer.fan->interests) {
-    if (interest.sub == &of) interest.position = Position{heard.epoch, heard.sequence, now_};
+    if (interest.sub == &of) interest.position = Position{heard.epoch, heard.sequence, at};
   }
 }
 
@@ -307,13 +319,13 @@ void ResumeWorld::on_receipt(Peer& peer, const SimFrame& frame) {
   if (const auto recovered = header(frame, "recovered")) answer.recovered = *recovered == "true";
   answer.epoch = header(frame, "epoch").value_or("");
   if (const auto sequence = header(frame, "seq")) answer.sequence = std::stoull(*sequence);
-  answer.said = said_by_topic_;
-  answer.said_in_all = said_.size();
+  answer.said = said_.size();
   answer.at = now_;
   if (peer.fan != nullptr && answer.sequence) {
+    const core::Millis at = peer.closed_at.value_or(now_);
     for (Interest& interest : peer.fan->interests) {
       if (interest.sub == &sub && !interest.position)
-        interest.position = Position{answer.epoch, *answer.sequence, now_};
+        interest.position = Position{answer.epoch, *answer.sequence, at};
     }
   }
   sub.answer = std::move(answer);
@@ -324,6 +336,7 @@ void ResumeWorld::on_receipt(Peer& peer, const SimFrame& frame) {
 void ResumeWorld::populate() {
   Peer& witness = open_peer();
   witness_ = &witness;
+  witness.is_spared = true;
   for (uint32_t n = 0; n < scale_.publishers; ++n) publishers_.push_back(&open_peer());
   run_until_quiet();
   auto sub = std::make_unique<ResumeSub>();
@@ -399,6 +412,7 @@ void ResumeWorld::run() {
     live(scale_.sends);
   }
   settle();
+  check_all_is_published();
   check_subscriptions();
   leave_all();
   check_tables_are_empty();
@@ -410,6 +424,7 @@ void ResumeWorld::run_with_drain() {
   live(scale_.sends / 2);
   sends_max_ = scale_.sends;
   drain();
+  check_all_is_published();
   check_subscriptions();
   leave_all();
   check_tables_are_empty();
@@ -417,6 +432,13 @@ void ResumeWorld::run_with_drain() {
 }
 
 // -- What must hold.
+
+void ResumeWorld::check_all_is_published() {
+  for (size_t number = 0; number < sends_.size(); ++number) {
+    sends_[number].times_seen = order_.has(number) ? 1 : 0;
+  }
+  check_published(sends_);
+}
 
 void ResumeWorld::check_subscriptions() const {
   for (const auto& of_peer : peers_) {

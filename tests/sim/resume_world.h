@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/sim/publish_check.h"
 #include "tests/sim/resume_order.h"
 #include "tests/sim/resume_records.h"
 #include "tests/sim/sim_broker.h"
@@ -21,6 +22,7 @@ struct ResumeScale {
   uint32_t publishers = 3;
   uint32_t fans = 16;
   uint32_t sends = 400;
+  SimFaults faults = {};
 };
 
 // ResumeWorld is a broker of topics with last values, most of them with a short history, and fans:
@@ -28,8 +30,8 @@ struct ResumeScale {
 // go on behind what they saw last, by epoch and sequence. Some come for the first time, or say
 // other beginnings; some follow patterns, select, acknowledge, unsubscribe, or do not read for a
 // while. In some lives nobody is there for so long that what was kept, or whole topics, are
-// forgotten. What must hold is with ResumeOrder. When all have left, every table is empty, and no
-// message is left.
+// forgotten. Publishers whose connections break are replaced. What must hold is with ResumeOrder
+// and check_published. When all have left, every table is empty, and no message is left.
 class ResumeWorld : private SimBroker {
  public:
   ResumeWorld(uint64_t seed, const ResumeScale& scale);
@@ -75,6 +77,7 @@ class ResumeWorld : private SimBroker {
   // -- What peers do.
   Peer& open_peer();
   void act() override;
+  void on_broken(SimPeer& peer) override;
   void act_as_fan(Fan& fan);
   void come_back(Fan& fan);
   void subscribe(Peer& peer, Interest& interest);
@@ -101,11 +104,13 @@ class ResumeWorld : private SimBroker {
   void leave_all();
 
   // -- What must hold.
+  void check_all_is_published();
   void check_subscriptions() const;
 
   const ResumeScale scale_;
   ResumeRules rules_;
   std::vector<Said> said_;
+  std::vector<WrittenSend> sends_;  // the same
   std::vector<size_t> said_by_topic_;
   ResumeOrder order_;
   std::vector<std::unique_ptr<Fan>> fans_;

@@ -42,20 +42,31 @@ void SimBroker::open_shards() {
   }
 }
 
-void SimBroker::let_clock_jump() {
-  clock_jumps_ = true;
+void SimBroker::let_happen(const SimFaults& faults) {
+  faults_ = faults;
+  if (faults_.shards_stall) let_shards_stall();
+  if (!faults_.clock_jumps) return;
   constexpr core::Millis kLongerThanALife = core::Millis{1'000} * 24 * 3'600'000;
   options_.http_timeout_ms = options_.connect_timeout_ms = kLongerThanALife;
   options_.slow_consumer_after_ms = options_.close_linger_ms = kLongerThanALife;
-  options_.dedup_time_ms = kLongerThanALife;
   options_.ping_interval_ms = 0;
+}
+
+void SimBroker::let_shards_stall() {
+  faults_.shards_stall = true;
+  // Who leaves gets what it is owed, though those who owe it stand still one after the other.
+  options_.close_linger_ms = std::max<int64_t>(options_.close_linger_ms, 30'000);
 }
 
 void SimBroker::fail(const std::string& what) { throw std::runtime_error(what); }
 
 void SimBroker::on_client_closed(const core::ClosedClient& client) {
   if (is_over_) return;
+  // Who has left may be cut before anybody is sent anything more.
+  if (is_leaving_one_by_one_) look_for_leavers();
   SimPeer& peer = *peers_[std::stoul(std::string(client.peer.substr(kPeerPrefix.size())))];
+  peer.closed_at = now_;
+  peer.frames_handled = client.frames_received;
   switch (client.reason) {
     case core::CloseReason::kClientDisconnect:
     case core::CloseReason::kPeerClosed:
@@ -147,8 +158,16 @@ void SimBroker::begin_send(SimPeer& peer, const std::vector<core::SendSpan>& spa
   if (is_leaving_one_by_one_) look_for_leavers();
   peer.given = peer.protocol->read(socket.sending_copy);
   peer.protocol->check_border();
-  if (std::string pongs = peer.protocol->take_pongs(); !socket.peer_ended) write(peer, pongs);
+  write(peer, peer.protocol->take_pongs());
   for (const SimFrame& frame : peer.given) on_given(peer, frame);
+  if (socket.is_reset) peer.given.clear();
+}
+
+void SimBroker::reach(SimPeer& peer) {
+  const size_t count = std::min<size_t>(1 + random_.below(peer.given.size()), peer.given.size());
+  const auto end = peer.given.begin() + static_cast<ptrdiff_t>(count);
+  peer.inbox.insert(peer.inbox.end(), peer.given.begin(), end);
+  peer.given.erase(peer.given.begin(), end);
 }
 
 void SimBroker::look_for_leavers() {
@@ -202,8 +221,13 @@ bool SimBroker::step_peer(SimPeer& peer) {
     return true;
   }
   if (!is_served) return false;
-  if (socket.has_operation && peer.stuck == 0 && random_.one_in(2)) {
-    complete(peer);
+  if (tell_failure(peer)) return true;
+  if (socket.has_operation && !socket.has_send_failed && peer.stuck == 0 && random_.one_in(2)) {
+    if (!peer.given.empty() && random_.one_in(3)) {
+      reach(peer);
+    } else {
+      complete(peer);
+    }
     return true;
   }
   if (peer.stuck > 0) --peer.stuck;
@@ -213,7 +237,8 @@ bool SimBroker::step_peer(SimPeer& peer) {
                   now_);
     return true;
   }
-  if ((socket.peer_ended || socket.is_shutdown) && !socket.has_octets() && !socket.peer_end_told) {
+  const bool has_ended = (socket.peer_ended || socket.is_shutdown) && !socket.is_reset;
+  if (has_ended && !socket.has_octets() && !socket.peer_end_told) {
     socket.peer_end_told = true;
     shard.peer_closed(*socket.client, false, {}, now_);
     return true;
@@ -267,14 +292,69 @@ void SimBroker::step_shard(core::ShardId id) {
 }
 
 void SimBroker::disturb() {
-  if (clock_jumps_ && random_.one_in(1'000)) {
-    now_ += static_cast<core::Millis>(1 + random_.below(random_.one_in(2) ? 1'000 : 3'600'000));
+  if (faults_.clock_jumps && random_.one_in(1'000)) {
+    const core::Millis most = random_.one_in(2) ? 1'000 : jump_max_;
+    now_ += 1 + static_cast<core::Millis>(random_.below(static_cast<uint64_t>(most)));
+  }
+  if (faults_.connections_break && !present_.empty() && random_.one_in(300)) {
+    break_connection(anybody());
   }
   // With no other shard there would be nobody who goes on.
-  if (stalls_ && shards_.size() > 1 && now_ >= stalled_until_ && random_.one_in(2'000)) {
+  if (faults_.shards_stall && shards_.size() > 1 && now_ >= stalled_until_ &&
+      random_.one_in(2'000)) {
     stalled_ = any_shard();
     stalled_until_ = now_ + 500;
   }
+}
+
+void SimBroker::break_connection(SimPeer& peer) {
+  SimSocket& socket = peer.socket;
+  if (peer.is_spared || socket.is_aborted || socket.peer_ended || socket.is_reset) return;
+  switch (random_.below(3)) {
+    case 0:
+      if (socket.sending.empty() || socket.has_send_failed) return;
+      fail_send(peer);
+      peer.is_cut = true;
+      break;
+    case 1:
+      peer.is_cut |= socket.lose_end(random_);
+      socket.peer_ended = true;
+      break;
+    default:
+      (void)socket.lose_end(random_);
+      socket.is_reset = peer.is_cut = true;
+      if (!peer.given.empty() && random_.one_in(2)) reach(peer);
+      peer.given.clear();
+      break;
+  }
+  peer.is_leaving = true;
+  on_broken(peer);
+}
+
+// The broker has its octets in use until it is told.
+void SimBroker::fail_send(SimPeer& peer) {
+  if (!peer.given.empty() && random_.one_in(2)) reach(peer);
+  peer.given.clear();
+  peer.socket.has_send_failed = true;
+}
+
+bool SimBroker::tell_failure(SimPeer& peer) {
+  SimSocket& socket = peer.socket;
+  core::Shard& shard = *shards_[socket.shard];
+  if (socket.is_reset && !socket.sending.empty() && !socket.has_send_failed && random_.one_in(2)) {
+    fail_send(peer);
+  }
+  if (socket.has_send_failed && !socket.send_failure_told && random_.one_in(2)) {
+    socket.send_failure_told = true;
+    shard.peer_closed(*socket.client, true, "send: Broken pipe", now_);
+    return true;
+  }
+  const bool has_receive_failed =
+      socket.is_reset && !socket.peer_end_told && !socket.has_octets() && !socket.is_paused;
+  if (!has_receive_failed) return false;
+  socket.peer_end_told = true;
+  shard.peer_closed(*socket.client, true, "receive: Connection reset by peer", now_);
+  return true;
 }
 
 void SimBroker::step() {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "core/options.h"
 #include "core/shard.h"
 #include "tests/sim/sim_client.h"
+#include "tests/sim/sim_faults.h"
 #include "tests/sim/sim_random.h"
 #include "tests/sim/sim_socket.h"
 
@@ -27,10 +29,15 @@ struct SimPeer {
   std::deque<SimFrame> inbox;   // sent, and not yet looked at
   bool is_connected = false;
   bool is_leaving = false;  // said that it leaves, or was cut
-  bool is_cut = false;      // what it got may end anywhere
+  bool is_cut = false;      // what it said, or what it got, may end anywhere
   bool is_released = false;
-  bool has_left = false;  // its turn to leave came, in a drain one by one
-  uint32_t stuck = 0;     // steps until it reads again
+  bool has_left = false;   // its turn to leave came, in a drain one by one
+  bool is_spared = false;  // its connection does not break
+  // When the broker ended the session, and how many frames it had handled by then; nothing if it
+  // did not.
+  std::optional<core::Millis> closed_at;
+  std::optional<uint64_t> frames_handled;
+  uint32_t stuck = 0;  // steps until it reads again
 };
 
 // SimBroker is the whole broker in one thread: N shards of the real core, a virtual clock, peers
@@ -51,12 +58,14 @@ class SimBroker : private core::ShardObserver {
   SimBroker(uint64_t seed, core::ShardId shards);
   // Call once, when options_ are as they should be.
   void open_shards();
-  // From now on the clock jumps ahead now and then, by up to an hour; deadlines that end clients
-  // are longer than all of that. Requires: open_shards() is still to come.
-  void let_clock_jump();
-  // From now on one shard at a time stands still for 500 ms now and then, with all that its
-  // connections are about.
-  void let_shards_stall() { stalls_ = true; }
+  // From now on these happen now and then. Requires: open_shards() is still to come.
+  //   - The clock jumps ahead, by up to jump_max_; deadlines that end clients are longer than all
+  //     of that.
+  //   - One shard at a time stands still for 500 ms, with all that its connections are about.
+  //   - A connection breaks, in the middle of whatever it carries: it is reset, or only its send
+  //     fails, or the peer ends its own direction. Then on_broken() is called.
+  void let_happen(const SimFaults& faults);
+  void let_shards_stall();
 
   // -- What a world is told.
   // The frame is part of a send that begins. What a peer was given may never reach it.
@@ -69,6 +78,8 @@ class SimBroker : private core::ShardObserver {
   virtual void on_failed(SimPeer& peer, const core::ClosedClient& closed);
   // The broker ended the peer's session, for whatever reason.
   virtual void on_closed(SimPeer& /*peer*/, core::CloseReason /*reason*/) {}
+  // Its connection broke: nothing more comes from it, and the broker may not know yet.
+  virtual void on_broken(SimPeer& /*peer*/) {}
   // In a drain one by one its turn has come: its subscriptions have ended, and it may still be sent
   // what was under way.
   virtual void on_left(SimPeer& /*peer*/) {}
@@ -78,7 +89,7 @@ class SimBroker : private core::ShardObserver {
   // -- What peers do.
   // Connects: handshake and CONNECT are under way.
   void open(std::unique_ptr<SimPeer> peer, core::ShardId shard);
-  static void write(SimPeer& peer, const std::string& octets) { peer.socket.to_broker += octets; }
+  static void write(SimPeer& peer, const std::string& octets) { peer.socket.write(octets); }
   // Nothing more comes from the peer, but it still reads.
   static void end_stream(SimPeer& peer);
   void cut(SimPeer& peer);
@@ -111,6 +122,7 @@ class SimBroker : private core::ShardObserver {
   std::vector<std::unique_ptr<SimPeer>> peers_;
   std::vector<SimPeer*> present_;  // not released
   core::Millis now_ = 1'000'000;
+  core::Millis jump_max_ = 3'600'000;
   bool are_alike_ = false;  // all peers speak 1.2 over WebSocket
   bool is_draining_ = false;
   bool is_leaving_one_by_one_ = false;
@@ -122,6 +134,8 @@ class SimBroker : private core::ShardObserver {
   void flush(core::ShardId shard);
   void begin_send(SimPeer& peer, const std::vector<core::SendSpan>& spans, size_t bytes);
   void look_for_leavers();
+  // The peer gets some of the frames that are under way to it.
+  void reach(SimPeer& peer);
   void complete(SimPeer& peer);
   void release(SimPeer& peer);
   void look_at_inbox(SimPeer& peer);
@@ -129,14 +143,17 @@ class SimBroker : private core::ShardObserver {
   bool tell_receive_changes(core::Shard& shard);
   [[nodiscard]] bool is_quiet();
   void disturb();
+  void break_connection(SimPeer& peer);
+  void fail_send(SimPeer& peer);
+  // Tells the shard of an operation that ended with an error; false if it did not now.
+  bool tell_failure(SimPeer& peer);
   [[nodiscard]] bool is_stalled(core::ShardId shard) const {
     return shard == stalled_ && now_ < stalled_until_;
   }
 
   const proto::UpgradePolicy upgrade_;
   std::vector<uint32_t> mail_stall_;  // by shard: steps until it looks at its mail again
-  bool clock_jumps_ = false;
-  bool stalls_ = false;
+  SimFaults faults_;
   core::ShardId stalled_ = 0;
   core::Millis stalled_until_ = 0;
   bool is_over_ = false;

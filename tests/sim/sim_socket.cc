@@ -5,6 +5,13 @@
 
 namespace stampede::sim {
 
+bool SimSocket::lose_end(SimRandom& random) {
+  const size_t written = to_broker.size();
+  const size_t left = written - to_broker_taken;
+  to_broker.resize(to_broker_taken + random.below(left + 1));
+  return to_broker.size() < written;
+}
+
 std::string SimSocket::take_some(SimRandom& random) {
   const size_t left = to_broker.size() - to_broker_taken;
   size_t count = left;

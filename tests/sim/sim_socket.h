@@ -25,7 +25,18 @@ struct SimSocket {
   bool is_paused = false;      // the broker asked for no octets, and that was heard
   bool peer_ended = false;     // the peer ended its direction; told once all octets are received
   bool peer_end_told = false;
+  // The connection broke. The receive ends with an error behind the octets that arrived, and a send
+  // under way at any time; each is told.
+  bool is_reset = false;
+  bool has_send_failed = false;
+  bool send_failure_told = false;
 
+  // What the peer writes behind its end goes nowhere.
+  void write(const std::string& octets) {
+    if (!peer_ended && !is_reset) to_broker += octets;
+  }
+  // Of what was not received yet the end may be lost, from anywhere on; true if there is one.
+  bool lose_end(SimRandom& random);
   [[nodiscard]] bool has_octets() const { return to_broker_taken < to_broker.size(); }
   // Takes between one octet and all that is under way.
   [[nodiscard]] std::string take_some(SimRandom& random);

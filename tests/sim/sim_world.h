@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/sim/publish_check.h"
 #include "tests/sim/sim_broker.h"
 
 namespace stampede::sim {
@@ -18,8 +19,7 @@ struct SimScale {
   uint32_t subscribers = 500;  // arrivals over the run
   uint32_t subscribers_at_once = 60;
   uint32_t sends = 400;
-  bool clock_jumps = false;  // see SimBroker
-  bool shards_stall = false;
+  SimFaults faults = {};
 };
 
 // SimWorld is a broker of topics: publishers, and subscribers that come and go.
@@ -32,7 +32,9 @@ struct SimScale {
 //   - the piece reaches the end if the subscriber was still there at the end;
 //   - nothing comes after the RECEIPT of its UNSUBSCRIBE.
 // A publisher's order to a destination is kept; each SEND is in the canonical order exactly once,
-// but of those with one message-id only the first; each SEND with a receipt got it, in order.
+// but of those with one message-id only the first; each SEND with a receipt got it, in order. If a
+// publisher's connection breaks, that goes for its SENDs up to some frame, and for each that has
+// its RECEIPT; none behind it is there. Another publisher takes its place.
 // When all have left, every table is empty.
 //
 // A drain, which the shards learn of one by one while publishers go on, ends it with the same
@@ -49,6 +51,8 @@ class SimWorld : private SimBroker {
   void run();
   void run_with_drain();
   void run_with_spread_drain();
+  // SENDs that were written, and did not arrive whole.
+  [[nodiscard]] size_t sends_lost() const { return sends_lost_; }
 
  private:
   struct Sub {
@@ -80,11 +84,13 @@ class SimWorld : private SimBroker {
 
   // -- What peers do.
   Peer& open_peer();
+  void open_publisher();
   void subscribe(Peer& peer, const std::string& destination);
   void unsubscribe(Peer& peer, Sub& sub);
   void publish(Peer& peer);
   void leave(Peer& peer);
   void act() override;
+  void on_broken(SimPeer& peer) override;
   // Opens the witness and the publishers; gives the witness, which is subscribed.
   Peer& populate();
   // Publishers publish up to that many, the others come and go.
@@ -96,7 +102,7 @@ class SimWorld : private SimBroker {
 
   // -- What must hold.
   void check_canonical(const Sub& witness);
-  void check_sends_taken(const std::vector<uint32_t>& seen) const;
+  void check_sends_taken(const std::vector<uint32_t>& seen);
   void check_subscriptions();
   void check_farewells() const;
   void check_those_who_left_early(const Sub& witness) const;
@@ -108,6 +114,7 @@ class SimWorld : private SimBroker {
   std::vector<Send> sends_;
   std::vector<std::vector<uint32_t>> canonical_;  // by destination: numbers of SENDs in order
   size_t sends_max_ = 0;
+  size_t sends_lost_ = 0;
   uint32_t arrivals_ = 0;
 };
 

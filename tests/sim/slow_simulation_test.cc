@@ -11,7 +11,7 @@ namespace {
 TEST(SlowSimulation, EveryReaderIsToldExactlyWhatItMissed) {
   uint64_t missed = 0;
   run_seeds([&missed](uint64_t seed) {
-    SlowWorld world(seed, 1 + static_cast<core::ShardId>(seed % 4));
+    SlowWorld world(seed, 1 + static_cast<core::ShardId>(seed % 4), SimFaults::of_seed(seed));
     world.run();
     missed += world.missed();
   });

@@ -18,7 +18,9 @@ constexpr size_t kSends = 600;
 
 }  // namespace
 
-SlowWorld::SlowWorld(uint64_t seed, core::ShardId shards) : SimBroker(seed, shards) {
+SlowWorld::SlowWorld(uint64_t seed, core::ShardId shards, const SimFaults& faults)
+    : SimBroker(seed, shards) {
+  let_happen(faults);
   const std::string bytes = " bytes=" + std::to_string(1'000 + random_.below(20'000));
   for (const char* rule : {"drop-old /topic/old", "drop-new /topic/new", "conflate /topic/latest",
                            "conflate /topic/keyed key=k", "conflate /topic/of.*"}) {
@@ -33,6 +35,17 @@ SlowWorld::Peer& SlowWorld::open_peer() {
   Peer& peer = *owned;
   open(std::move(owned), any_shard());
   return peer;
+}
+
+SlowWorld::Peer& SlowWorld::open_publisher() {
+  Peer& peer = open_peer();
+  peer.is_publisher = true;
+  return peer;
+}
+
+void SlowWorld::on_broken(SimPeer& peer) {
+  const auto publisher = std::ranges::find(publishers_, &peer);
+  if (publisher != publishers_.end()) *publisher = &open_publisher();
 }
 
 void SlowWorld::subscribe(Peer& peer, const std::string& destination) {
@@ -54,6 +67,7 @@ void SlowWorld::subscribe(Peer& peer, const std::string& destination) {
 void SlowWorld::publish(Peer& peer, size_t destination) {
   const auto number = static_cast<uint32_t>(destination_of_.size());
   destination_of_.push_back(static_cast<uint32_t>(destination));
+  sends_.push_back({.publisher = &peer});
   std::string body = std::to_string(number) + ":";
   body.append(number % 61 == 7 ? 40'000 : number % 9 == 2 ? 2'000 : number % 90, 'x');
   write(peer, peer.protocol->frame("SEND",
@@ -146,12 +160,9 @@ void SlowWorld::on_frame(SimPeer& of_peer, const SimFrame& frame) {
 
 void SlowWorld::run() {
   Peer& witness = open_peer();
-  witness.is_witness = true;
+  witness.is_witness = witness.is_spared = true;
   subscribe(witness, "/topic/#");
-  for (size_t n = 0; n < kPublishers; ++n) {
-    publishers_.push_back(&open_peer());
-    publishers_.back()->is_publisher = true;
-  }
+  for (size_t n = 0; n < kPublishers; ++n) publishers_.push_back(&open_publisher());
   for (size_t n = 0; n < kReaders; ++n) (void)open_peer();
   run_until_quiet();
   sends_max_ = kSends;
@@ -162,9 +173,7 @@ void SlowWorld::run() {
     publish(*publishers_.front(), destination);
   }
   settle();
-  for (const Got& got : witness.subs[0]->got) {
-    canonical_[destination_of_[got.number]].push_back(got.number);
-  }
+  check_all_is_published(*witness.subs[0]);
   for (const auto& of_peer : peers_) {
     const Peer& peer = as_peer(*of_peer);
     if (peer.is_witness) continue;
@@ -182,6 +191,15 @@ uint64_t SlowWorld::missed() const {
     }
   }
   return sum;
+}
+
+void SlowWorld::check_all_is_published(const Sub& witness) {
+  for (const Got& got : witness.got) {
+    if (got.missed != 0) fail("the one who sees all missed a message");
+    canonical_[destination_of_[got.number]].push_back(got.number);
+    ++sends_[got.number].times_seen;
+  }
+  check_published(sends_);
 }
 
 void SlowWorld::check(const Sub& sub, bool stayed) const {

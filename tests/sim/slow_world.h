@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/sim/publish_check.h"
 #include "tests/sim/sim_broker.h"
 
 namespace stampede::sim {
@@ -19,11 +20,12 @@ namespace stampede::sim {
 //   - the first one that it got or missed comes no later than the first SEND after its RECEIPT;
 //   - if it was still there at the end, it got the last one.
 // A subscription to a pattern sees each destination in its order, and if it conflates, the last of
-// each. Nobody is disconnected, nobody's publisher waits for who lags, and when all have left,
-// every table is empty.
+// each. What publishers whose connections broke had said is published up to some frame. Nobody is
+// disconnected, nobody's publisher waits for who lags, and when all have left, every table is
+// empty.
 class SlowWorld : private SimBroker {
  public:
-  SlowWorld(uint64_t seed, core::ShardId shards);
+  SlowWorld(uint64_t seed, core::ShardId shards, const SimFaults& faults);
 
   // Throws std::runtime_error with what was violated.
   void run();
@@ -52,6 +54,7 @@ class SlowWorld : private SimBroker {
 
   static Peer& as_peer(SimPeer& peer) { return static_cast<Peer&>(peer); }
   Peer& open_peer();
+  Peer& open_publisher();
   void subscribe(Peer& peer, const std::string& destination);
   void publish(Peer& peer, size_t destination);
   // True if there was something.
@@ -59,10 +62,13 @@ class SlowWorld : private SimBroker {
   // All read, and acknowledge, until there is nothing left to.
   void settle();
   void act() override;
+  void on_broken(SimPeer& peer) override;
   void on_frame(SimPeer& of_peer, const SimFrame& frame) override;
+  void check_all_is_published(const Sub& witness);
   void check(const Sub& sub, bool stayed) const;
 
   std::vector<Peer*> publishers_;
+  std::vector<WrittenSend> sends_;                // by number
   std::vector<uint32_t> destination_of_;          // by number of SEND
   std::vector<std::vector<uint32_t>> canonical_;  // by destination
   size_t sends_max_ = 0;

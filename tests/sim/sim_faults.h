@@ -1,0 +1,18 @@
+#pragma once
+
+#include <cstdint>
+
+namespace stampede::sim {
+
+// What goes wrong around the broker in a life, besides what may in each: receives are cut anywhere,
+// sends reach the peer bit by bit, and mailboxes are full or not looked at.
+struct SimFaults {
+  bool clock_jumps = false;
+  bool shards_stall = false;
+  bool connections_break = false;
+
+  // Half of the seeds have none, the others some or all.
+  [[nodiscard]] static SimFaults of_seed(uint64_t seed);
+};
+
+}  // namespace stampede::sim
