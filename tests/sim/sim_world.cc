@@ -198,7 +198,9 @@ void SimWorld::on_frame(SimPeer& of_peer, const SimFrame& frame) {
     } else if (id[0] == 'u') {
       for (auto& sub : peer.subs) sub->is_ended |= sub->id == id.substr(1);
     } else if (id[0] == 'p') {
-      sends_[std::stoul(id.substr(1))].is_acknowledged = true;
+      Send& send = sends_[std::stoul(id.substr(1))];
+      send.is_acknowledged = true;
+      send.sends_before_receipt = sends_.size();
     }
   } else if (is_draining_ && frame.command == "ERROR" &&
              frame.headers.at("message") == "server-draining") {
@@ -333,6 +335,7 @@ void SimWorld::check_canonical(const Sub& witness) {
   }
   std::vector<uint32_t> seen(sends_.size(), 0);
   for (const auto& order : canonical_) {
+    check_order_of_receipts(order);
     std::map<int, uint32_t> last_of;
     for (const uint32_t number : order) {
       ++seen[number];
@@ -345,6 +348,17 @@ void SimWorld::check_canonical(const Sub& witness) {
   for (const Peer* publisher : publishers_) {
     const bool stayed = !is_draining_ && !publisher->is_leaving;
     if (stayed && !publisher->receipts_expected.empty()) fail("a receipt did not come");
+  }
+}
+
+void SimWorld::check_order_of_receipts(const std::vector<uint32_t>& order) const {
+  uint32_t newest = 0;
+  for (const uint32_t number : order) {
+    newest = std::max(newest, number);
+    const Send& send = sends_[number];
+    if (send.is_acknowledged && newest >= send.sends_before_receipt)
+      fail("SEND " + std::to_string(newest) + " was written behind the RECEIPT of SEND " +
+           std::to_string(number) + " and published before it");
   }
 }
 

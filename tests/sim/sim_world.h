@@ -34,7 +34,8 @@ struct SimScale {
 // A publisher's order to a destination is kept; each SEND is in the canonical order exactly once,
 // but of those with one message-id only the first; each SEND with a receipt got it, in order. If a
 // publisher's connection breaks, that goes for its SENDs up to some frame, and for each that has
-// its RECEIPT; none behind it is there. Another publisher takes its place.
+// its RECEIPT; none behind it is there. Another publisher takes its place. Whatever anybody sends
+// once a RECEIPT was seen comes behind the SEND that has it.
 // When all have left, every table is empty.
 //
 // A drain, which the shards learn of one by one while publishers go on, ends it with the same
@@ -77,6 +78,7 @@ class SimWorld : private SimBroker {
     std::string message_id;
     bool is_duplicate = false;  // an earlier SEND to the destination had its message-id
     bool is_acknowledged = false;
+    size_t sends_before_receipt = 0;  // of the world, when its RECEIPT was seen
     bool is_acknowledged_before_drain = false;
   };
 
@@ -102,6 +104,7 @@ class SimWorld : private SimBroker {
 
   // -- What must hold.
   void check_canonical(const Sub& witness);
+  void check_order_of_receipts(const std::vector<uint32_t>& order) const;
   void check_sends_taken(const std::vector<uint32_t>& seen);
   void check_subscriptions();
   void check_farewells() const;
