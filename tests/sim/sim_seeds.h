@@ -14,6 +14,9 @@ inline uint64_t number_from_environment(const char* name, uint64_t otherwise) {
   return text == nullptr ? otherwise : std::stoull(text);
 }
 
+// If a CHECK, a signal or a sanitizer ends the program, it says that this seed was running.
+void tell_on_death(uint64_t seed);
+
 // Calls run(seed) for the seeds that STAMPEDE_SIM_FIRST_SEED and STAMPEDE_SIM_SEEDS choose. The
 // first one that throws fails the test, which says how to replay it.
 template <typename Run>
@@ -21,6 +24,7 @@ void run_seeds(Run&& run) {
   const uint64_t first = number_from_environment("STAMPEDE_SIM_FIRST_SEED", 1);
   const uint64_t count = number_from_environment("STAMPEDE_SIM_SEEDS", 50);
   for (uint64_t seed = first; seed < first + count; ++seed) {
+    tell_on_death(seed);
     try {
       run(seed);
     } catch (const std::runtime_error& error) {
