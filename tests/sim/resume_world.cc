@@ -92,9 +92,9 @@ void ResumeWorld::publish() {
     headers.emplace_back("retain", said.retain == Said::Retain::kRemove ? "remove" : "set");
   }
   said_.push_back(said);
-  sends_.push_back({.publisher = &peer});
   ++said_by_topic_[said.topic];
   write(peer, peer.protocol->frame("SEND", headers, body_of(number)));
+  sends_.push_back({.publisher = &peer, .end = peer.socket.written});
 }
 
 void ResumeWorld::subscribe(Peer& peer, Interest& interest) {

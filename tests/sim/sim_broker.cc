@@ -235,6 +235,8 @@ bool SimBroker::step_peer(SimPeer& peer) {
     const std::string octets = socket.take_some(random_);
     shard.receive(*socket.client, {reinterpret_cast<const uint8_t*>(octets.data()), octets.size()},
                   now_);
+    const bool is_heard = !peer.closed_at && !is_draining_;
+    if (is_heard && !core::Shard::receive_paused(*socket.client)) socket.heard = socket.taken;
     return true;
   }
   const bool has_ended = (socket.peer_ended || socket.is_shutdown) && !socket.is_reset;

@@ -6,10 +6,10 @@
 namespace stampede::sim {
 
 bool SimSocket::lose_end(SimRandom& random) {
-  const size_t written = to_broker.size();
-  const size_t left = written - to_broker_taken;
+  const size_t size = to_broker.size();
+  const size_t left = size - to_broker_taken;
   to_broker.resize(to_broker_taken + random.below(left + 1));
-  return to_broker.size() < written;
+  return to_broker.size() < size;
 }
 
 std::string SimSocket::take_some(SimRandom& random) {
@@ -32,6 +32,7 @@ std::string SimSocket::take_some(SimRandom& random) {
   count = std::min<size_t>({count, left, 4096});
   std::string octets = to_broker.substr(to_broker_taken, count);
   to_broker_taken += count;
+  taken += count;
   if (!has_octets()) {
     to_broker.clear();
     to_broker_taken = 0;

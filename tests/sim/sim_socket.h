@@ -31,8 +31,13 @@ struct SimSocket {
   bool has_send_failed = false;
   bool send_failure_told = false;
 
+  uint64_t written = 0;  // octets by the peer, ever
+  uint64_t taken = 0;    // of them, by the broker
+  uint64_t heard = 0;    // of them, when it last took all that it was given, and was not ending
+
   // What the peer writes behind its end goes nowhere.
   void write(const std::string& octets) {
+    written += octets.size();
     if (!peer_ended && !is_reset) to_broker += octets;
   }
   // Of what was not received yet the end may be lost, from anywhere on; true if there is one.

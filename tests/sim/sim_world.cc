@@ -115,8 +115,9 @@ void SimWorld::publish(Peer& peer) {
     headers.emplace_back("receipt", receipt);
     peer.receipts_expected.push_back(receipt);
   }
-  sends_.push_back(send);
   write(peer, peer.protocol->frame("SEND", headers, body_of(number)));
+  send.end = peer.socket.written;
+  sends_.push_back(send);
 }
 
 void SimWorld::leave(Peer& peer) {
@@ -367,6 +368,7 @@ void SimWorld::check_sends_taken(const std::vector<uint32_t>& seen) {
   for (size_t number = 0; number < sends_.size(); ++number) {
     const Send& send = sends_[number];
     written.push_back({.publisher = publishers_[static_cast<size_t>(send.publisher)],
+                       .end = send.end,
                        .is_duplicate = send.is_duplicate,
                        .is_acknowledged = send.is_acknowledged,
                        .times_seen = seen[number]});

@@ -75,6 +75,7 @@ class SimWorld : private SimBroker {
   struct Send {
     uint32_t destination;
     int publisher;
+    uint64_t end = 0;  // of its octets, among the publisher's
     std::string message_id;
     bool is_duplicate = false;  // an earlier SEND to the destination had its message-id
     bool is_acknowledged = false;

@@ -67,13 +67,13 @@ void SlowWorld::subscribe(Peer& peer, const std::string& destination) {
 void SlowWorld::publish(Peer& peer, size_t destination) {
   const auto number = static_cast<uint32_t>(destination_of_.size());
   destination_of_.push_back(static_cast<uint32_t>(destination));
-  sends_.push_back({.publisher = &peer});
   std::string body = std::to_string(number) + ":";
   body.append(number % 61 == 7 ? 40'000 : number % 9 == 2 ? 2'000 : number % 90, 'x');
   write(peer, peer.protocol->frame("SEND",
                                    {{"destination", std::string(kDestinations[destination])},
                                     {"k", std::to_string(random_.below(4))}},
                                    body));
+  sends_.push_back({.publisher = &peer, .end = peer.socket.written});
 }
 
 bool SlowWorld::acknowledge(Peer& peer) {
