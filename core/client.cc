@@ -227,8 +227,7 @@ void Client::fail_queue_full(uint32_t ticket) {
   const std::string_view receipt_id = receipt ? std::string_view(*receipt) : std::string_view();
   if (!is_closing()) {
     fail(errors::kQueueFull, kSentence, receipt_id, receipt.has_value());
-  } else if (phase_ == ClientPhase::kFlushing && !has_failed_ &&
-             (outflow_.has_farewell() || has_peer_ended_)) {
+  } else if (phase_ == ClientPhase::kFlushing && !has_failed_ && !has_said_farewell_) {
     // It said DISCONNECT or ended its stream meanwhile, and is told this instead of goodbye.
     set_error_farewell(errors::kQueueFull, kSentence, receipt_id, receipt.has_value());
   }
@@ -273,6 +272,7 @@ void Client::enter_aborting() {
 
 void Client::settle_farewell() {
   if (phase_ != ClientPhase::kFlushing || owes_answers()) return;
+  has_said_farewell_ |= outflow_.has_farewell();
   outflow_.release_farewell();
   shard_.ready.mark_unless_sending(*this);
 }

@@ -228,6 +228,7 @@ class Client {
   uint32_t outbox_tallied_ = 0;
   uint32_t intake_tallied_ = 0;
   bool has_failed_ = false;  // its farewell is an ERROR
+  bool has_said_farewell_ = false;
   bool has_peer_ended_ = false;
   bool has_held_end_ = false;  // the peer ended behind the held octets, or behind a COMMIT
   bool is_draining_ = false;

@@ -12,7 +12,8 @@ QueueScale scale_of(uint64_t seed) {
   QueueScale scale;
   scale.shards = 1 + static_cast<core::ShardId>(seed % 4);
   scale.queues = 1 + static_cast<uint32_t>(seed / 4 % 6);
-  scale.shards_stall = seed / 4 % 4 == 2;
+  scale.faults = SimFaults::of_seed(seed);
+  scale.faults.clock_jumps = false;
   return scale;
 }
 

@@ -57,7 +57,7 @@ QueueWorld::QueueWorld(uint64_t seed, const QueueScale& scale)
   options_.queue_deliveries_max = rules_.deliveries_max;
   if (random_.one_in(2)) options_.prefetch_default = 1 + static_cast<uint32_t>(random_.below(6));
   rules_.prefetch_default = options_.prefetch_default;
-  if (scale_.shards_stall) let_shards_stall();
+  let_happen(scale_.faults);
   open_shards();
 }
 
@@ -246,7 +246,7 @@ void QueueWorld::act() {
 
 void QueueWorld::populate() {
   QueuePeer& peer = open_peer();
-  peer.is_witness = true;
+  peer.is_witness = peer.is_spared = true;
   run_until_quiet();
   Sub& sub = ledger_.add_sub();
   sub.destination = rules_.first_topic();
@@ -480,10 +480,8 @@ void QueueWorld::check_sessions() const {
     const QueuePeer& peer = as_peer(*of_peer);
     const SimSession& session = peer.session;
     if (peer.is_cut) continue;
-    // Who wants to leave is not waited for long while a queue has no room for what it sent, or a
-    // shard stands still.
-    const bool may_take_long = rules_.wait > 0 || scale_.shards_stall;
-    if (may_take_long && peer.is_leaving && !peer.socket.is_shutdown) continue;
+    // Who wants to leave while a queue has no room for what it sent is not waited for long.
+    if (rules_.wait > 0 && peer.is_leaving && !peer.socket.is_shutdown) continue;
     if ((session.is_failed || session.is_overtaken) && !session.has_error)
       fail("a client was not told why");
     if (!session.has_error && !is_draining_ && !session.expected.empty())

@@ -16,7 +16,7 @@ struct QueueScale {
   uint32_t topics = 2;
   uint32_t puts = 800;  // SENDs over the run
   uint32_t peers_at_once = 16;
-  bool shards_stall = false;  // see SimBroker
+  SimFaults faults = {};  // not of the clock: what expires when is checked
 };
 
 // QueueWorld is a broker of queues, with some topics: peers that send to them in and out of
