@@ -48,8 +48,8 @@ class QueueLedger {
   // All that was under way for the subscription was sent.
   static void sent(Sub& sub);
   void receipt(SimSession& session, const std::string& id);
-  // ERROR queue-full; null: it names no receipt. `is_hasty`: nobody is let wait any more. `is_late`:
-  // what is owed for earlier frames was waited for long enough.
+  // ERROR queue-full; null: it names no receipt. `is_hasty`: nobody is let wait any more.
+  // `is_late`: what is owed for earlier frames was waited for long enough.
   struct Refusal {
     const std::string* receipt_id;
     bool is_hasty;

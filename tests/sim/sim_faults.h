@@ -11,6 +11,8 @@ struct SimFaults {
   bool shards_stall = false;
   bool connections_break = false;
 
+  [[nodiscard]] bool are_any() const { return clock_jumps || shards_stall || connections_break; }
+
   // Half of the seeds have none, the others some or all.
   [[nodiscard]] static SimFaults of_seed(uint64_t seed);
 };
