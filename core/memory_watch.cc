@@ -33,6 +33,7 @@ constexpr size_t kGroupsWhileShedding = 8;
 // --slow-consumer-after, as everybody waits with them.
 constexpr Millis kStuckPart = 8;
 constexpr Millis kShedStuckEveryMs = 100;
+constexpr uint32_t kDoublingsMax = 16;
 // How often a publisher is heard that has something to settle or to commit.
 constexpr Millis kSettleEveryMs = 100;
 
@@ -94,6 +95,7 @@ void MemoryWatch::follow_stage(MemoryStage stage) {
   stage_ = stage;
   const bool is_careful = stage != MemoryStage::kCalm;
   shard_.topics.be_careful(is_careful);
+  if (!holds_publishers()) stuck_rounds_ = 0;
 }
 
 bool MemoryWatch::may_go_on(const Client& publisher) const {
@@ -105,9 +107,14 @@ Millis MemoryWatch::held_until(const Client& publisher, Millis now) const {
 }
 
 // Those who hold most go first, as many as hold this shard's part of what is too much. Some of it
-// others hold too, and another shard may have nobody to end, so it may take several rounds. Who
-// holds no more than a send would not help.
+// others hold too, and another shard may have nobody to end, so it may take several rounds. What
+// many hold together comes back with the last of them, and while everybody waits for those who are
+// stuck, each round ends at least twice as many. Who holds no more than a send would not help.
 void MemoryWatch::shed(Whom whom, Millis now) {
+  const uint64_t end = budget_.ends_at(whom == Whom::kAll ? MemoryStage::kShedClients
+                                                          : MemoryStage::kHoldPublishers);
+  const uint64_t used = budget_.used();
+  if (used <= end) return;
   struct Holder {
     size_t bytes;
     ClientRef client;
@@ -121,13 +128,15 @@ void MemoryWatch::shed(Whom whom, Millis now) {
     if (bytes > bytes_min) holders.push_back({bytes, client.ref()});
   });
   std::ranges::sort(holders, std::greater(), &Holder::bytes);
-  const uint64_t end = budget_.ends_at(whom == Whom::kAll ? MemoryStage::kShedClients
-                                                          : MemoryStage::kHoldPublishers);
-  const uint64_t excess = budget_.used() - std::min(budget_.used(), end);
-  uint64_t left = excess / shard_.shard_count();
+  uint64_t left = (used - end) / shard_.shard_count();
+  size_t least = 0;
+  if (whom == Whom::kStuck && !holders.empty()) {
+    least = size_t{1} << std::min(stuck_rounds_++, kDoublingsMax);
+  }
   for (const Holder& holder : holders) {
-    if (left == 0) break;
+    if (left == 0 && least == 0) break;
     left -= std::min<uint64_t>(left, holder.bytes);
+    least -= std::min<size_t>(least, 1);
     if (Client* const client = shard_.find(holder.client)) client->fail_out_of_memory();
   }
 }

@@ -67,6 +67,7 @@ class MemoryWatch {
   int64_t told_ = 0;            // to the budget
   MemoryStage stage_ = MemoryStage::kCalm;
   Millis next_shed_ = 0;
+  uint32_t stuck_rounds_ = 0;  // that ended some, since publishers are held
   Millis next_fan_out_ = 0;
   Millis last_look_ = 0;
 };

@@ -178,6 +178,24 @@ TEST_P(Memory, ShedsThoseWhoHoldMostAndNobodyElse) {
   EXPECT_EQ(shards_.memory().stage(), MemoryStage::kCalm);
 }
 
+// What they hold is the same octets, which come back with the last of them.
+TEST_P(Memory, DoesNotLetPublishersWaitForManyWhoAreStuckOneAfterTheOther) {
+  std::vector<Peer*> stuck;
+  for (int n = 0; n < 100; ++n) {
+    stuck.push_back(&subscriber("/topic/a"));
+    stuck.back()->is_reading = false;
+  }
+  Peer& publisher = shards_.connected();
+  fill(publisher, "/topic/a");
+  shards_.advance(Options().slow_consumer_after_ms / 8 - 100);
+  EXPECT_EQ(shards_.count_closed(CloseReason::kMemory), 0u);
+  constexpr int kRounds = 10;
+  for (int round = 0; round < kRounds; ++round) shards_.advance(100);
+  EXPECT_EQ(shards_.count_closed(CloseReason::kMemory), stuck.size());
+  wait();
+  EXPECT_FALSE(Shard::receive_paused(*publisher.client));
+}
+
 TEST_P(Memory, TellsWhoIsShedIfNothingIsInFlight) {
   Peer& stuck = subscriber("/topic/a", "ack:client\nprefetch-count:1\n");
   Peer& publisher = shards_.connected(Transport::kTcp, GetParam() - 1);

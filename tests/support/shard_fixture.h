@@ -279,6 +279,12 @@ class ShardFixture : private core::ShardObserver {
     for (const auto& shard : shards_) sum += shard->metrics().*counter;
     return sum;
   }
+  [[nodiscard]] uint64_t count_closed(core::CloseReason reason) const {
+    uint64_t sum = 0;
+    for (const auto& shard : shards_)
+      sum += shard->metrics().connections_closed[static_cast<size_t>(reason)];
+    return sum;
+  }
   // A topic that hashes to the shard.
   [[nodiscard]] std::string topic_owned_by(core::ShardId owner) const {
     for (int n = 0;; ++n) {
