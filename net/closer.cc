@@ -24,13 +24,18 @@ void Closer::abort(uint32_t handle) noexcept {
   // kernel's share of it at once, where a FIN would wait behind half a megabyte for a reader that
   // may be stuck. With nothing in flight all that was sent is still to arrive, and a FIN behind it.
   connection.ends_in_reset = connection.ends_in_reset || connection.send_in_flight;
-  if (connection.receive_armed || connection.send_in_flight) {
-    io_uring_sqe* const sqe = ring_.get_sqe();
-    io_uring_prep_cancel_fd(sqe, connection.fd, IORING_ASYNC_CANCEL_ALL);
-    sqe->user_data = connections_.tag(Op::kCancel, handle).encode();
-    ++connection.cancels_pending;
-  }
+  if (connection.receive_armed) cancel(handle, Op::kReceive);
+  if (connection.send_in_flight) cancel(handle, Op::kSend);
   on_settled(handle);
+}
+
+// By its user_data, which the kernel finds by a hash. A cancel of all that a descriptor has looks
+// at every operation of the ring that is armed.
+void Closer::cancel(uint32_t handle, Op op) noexcept {
+  io_uring_sqe* const sqe = ring_.get_sqe();
+  io_uring_prep_cancel64(sqe, connections_.tag(op, handle).encode(), 0);
+  sqe->user_data = connections_.tag(Op::kCancel, handle).encode();
+  ++connections_.at(handle).cancels_pending;
 }
 
 void Closer::on_settled(uint32_t handle) noexcept {
@@ -45,9 +50,11 @@ void Closer::on_cancel(const Completion& completion) noexcept {
   Connection* const connection = connections_.find(tag);
   if (connection == nullptr) return;
   --connection->cancels_pending;
-  // The abort's own cancel gives the number of operations that it reached; theirs complete behind
-  // it. None, though something is pending: end that through the socket.
-  if (connection->aborting && connection->cancels_pending == 0 && completion.result <= 0 &&
+  if (!connection->aborting) return on_settled(tag.handle);
+  // What a cancel reached completes behind it. If one reached nothing, though something is pending,
+  // that is ended through the socket.
+  connection->cancel_missed |= completion.result < 0;
+  if (connection->cancels_pending == 0 && connection->cancel_missed &&
       (connection->receive_armed || connection->send_in_flight)) {
     end_stream(*connection);
   }

@@ -38,6 +38,7 @@ struct Connection {
   bool send_is_cut : 1 = false;    // part of it was sent, so the stream is inside a frame
   bool ends_in_reset : 1 = false;  // what is left unsent is to be thrown away
   bool aborting : 1 = false;       // the core is done with it; ends when nothing is pending
+  bool cancel_missed : 1 = false;  // one that the abort asked for reached nothing
   bool close_listed : 1 = false;
 
   [[nodiscard]] bool has_pending() const {
