@@ -3,14 +3,14 @@
 import datetime
 import re
 
-CLOSE = re.compile(r"^(\S+) \w+ close .*client=(\d+) peer=\S*:(\d+) reason=(\w+) .*pending=(\d+)")
+CLOSE = re.compile(r"^(\S+) \w+ close .*client=(\d+) peer=(\S+) reason=(\w+) .*pending=(\d+)")
 STAGE = re.compile(r"^(\S+) \w+ memory stage=(\w+)")
 
 
 class Close:
     def __init__(self, match):
         self.at = seconds(match[1])
-        self.client, self.peer_port = int(match[2]), int(match[3])
+        self.client, self.peer = int(match[2]), match[3]
         self.reason = match[4]
         self.pending_bytes = int(match[5])
 

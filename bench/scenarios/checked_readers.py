@@ -81,7 +81,7 @@ class Reader:
         self.last_read = 0.0
         self.socket = socket.create_connection(("127.0.0.1", port))
         self.socket.sendall(CONNECT + subscribe_frame(stream.destination))
-        self.port = self.socket.getsockname()[1]
+        self.peer = "%s:%d" % self.socket.getsockname()
         read_until(self.socket, b"receipt-id:s\n\n\0")
         self.socket.setblocking(False)
 

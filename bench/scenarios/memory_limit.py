@@ -127,8 +127,8 @@ class Scenario:
 
     def report_ends(self, came):
         closes = broker_log.closes(self.log_lines())
-        reason_of = {close.peer_port: close.reason for close in closes}
-        ended = collections.Counter(f"{reason_of.get(reader.port)} ({reader.ended})" for reader in self.readers.ended())
+        reason_of = {close.peer: close.reason for close in closes}
+        ended = collections.Counter(f"{reason_of.get(reader.peer)} ({reader.ended})" for reader in self.readers.ended())
         print(f"those who never read came {came:,} times; all ends: {dict(collections.Counter(close.reason for close in closes))}; "
               f"readers that were ended: {dict(ended) or 'none'}")
         if ended:

@@ -13,7 +13,7 @@ class StuckReaders:
 
     def __init__(self, port, destination, count):
         self.clients = [come(port, destination) for _ in range(count)]
-        self.watched = {client.getsockname()[1]: Lag() for client in self.clients}
+        self.watched = {"%s:%d" % client.getsockname(): Lag() for client in self.clients}
 
     def look(self, broker, bytes_max):
         """Asks the broker how much each of them lags by."""
@@ -22,15 +22,15 @@ class StuckReaders:
         now = time.time()
         page = json.loads(broker.page(f"/connz?limit={len(self.clients)}"))
         for entry in page["connections"]:
-            lag = self.watched.get(int(entry["peer"].rpartition(":")[2]))
+            lag = self.watched.get(entry["peer"])
             if lag:
                 lag.note(now, entry["lag_bytes"], bytes_max)
 
     def seconds_past_bound(self, closes, after_seconds):
         """Of each that was ended: for how long it had been past its bound by then."""
-        gone_at = {close.peer_port: close.at for close in closes}
-        return [gone_at[port] - min(lag.took_last + after_seconds, lag.passed_bytes)
-                for port, lag in self.watched.items() if port in gone_at]
+        gone_at = {close.peer: close.at for close in closes}
+        return [gone_at[peer] - min(lag.took_last + after_seconds, lag.passed_bytes)
+                for peer, lag in self.watched.items() if peer in gone_at]
 
     def leave(self):
         for client in self.clients:
@@ -56,6 +56,8 @@ class Lag:
 def come(port, destination):
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    # An address of their own: others may have the same ports towards another listener.
+    client.bind(("127.0.0.2", 0))
     client.connect(("127.0.0.1", port))
     client.sendall(CONNECT + f"SUBSCRIBE\nid:0\ndestination:{destination}\n\n\0".encode())
     return client
