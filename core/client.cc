@@ -221,7 +221,8 @@ void Client::fail_out_of_memory() {
 
 void Client::fail_queue_full(uint32_t ticket) {
   constexpr std::string_view kSentence =
-      "the queue holds as much as --max-queue-messages and --max-queue-bytes allow, and nobody took "
+      "the queue holds as much as --max-queue-messages and --max-queue-bytes allow, and nobody "
+      "took "
       "any of it in time (--queue-full-wait)";
   const std::optional<std::string> receipt = session_.cancel_reply(ticket);
   const std::string_view receipt_id = receipt ? std::string_view(*receipt) : std::string_view();

@@ -171,9 +171,9 @@ class Client {
   bool is_ready = false;
   // See ShardState::hold_back.
   Millis held_until = 0;
-  bool is_paused = false;      // takes no octets
-  bool is_held_back = false;   // on the shard's list of those
-  bool is_committing = false;  // a transaction of its waits for room in queues
+  bool is_paused = false;       // takes no octets
+  bool is_held_back = false;    // on the shard's list of those
+  bool is_committing = false;   // a transaction of its waits for room in queues
   uint32_t sends_held_out = 0;  // so many of its SENDs do
   [[nodiscard]] bool waits_for_room() const { return is_committing || sends_held_out > 0; }
   // And need not be heard before it has it.

@@ -21,10 +21,10 @@ enum class EnvelopeKind : uint8_t {
                     // token (how many kCounted will follow, if they were asked for)
   kCounted,         // home of readers or owner of a queue -> home of the sender: client, ticket,
                     // token (subscriptions)
-  kRefused,  // owner -> home: client and ticket: the queue is full, the message was dropped
-  kHeldOut,  // owner -> home: client, of whose SENDs one more waits for room in a queue
-  kConfirm,  // home -> every owner: client, ticket: to be answered by kPublished
-  kLetIn,    // owner -> home: as kPublished, of one that had waited
+  kRefused,         // owner -> home: client and ticket: the queue is full, the message was dropped
+  kHeldOut,         // owner -> home: client, of whose SENDs one more waits for room in a queue
+  kConfirm,         // home -> every owner: client, ticket: to be answered by kPublished
+  kLetIn,           // owner -> home: as kPublished, of one that had waited
   kTurnedAway,      // owner -> home: as kRefused, of one that had waited
   kAddInterest,     // home -> owner: name, token
   kRemoveInterest,  // home -> owner: name

@@ -107,18 +107,18 @@ QueueRoutes::Outcome QueueRoutes::publish_owned(Message* message, const Sender& 
                                                 bool is_reserved, Millis now) {
   const std::string_view name = message->route();
   const size_t bytes = message->memory_bytes();
-  const bool is_anybodys = sender.client != ClientRef{};
+  const bool is_from_client = sender.client != ClientRef{};
   if (is_reserved) {
     queues_.unreserve(name, 1, bytes, now);
-  } else if (!(is_anybodys ? queues_.is_open(name, 1, bytes, now)
-                           : queues_.has_room(name, 1, bytes, now))) {
+  } else if (!(is_from_client ? queues_.is_open(name, 1, bytes, now)
+                              : queues_.has_room(name, 1, bytes, now))) {
     Applicant applicant = {.home = sender.home,
                            .client = sender.client,
                            .bytes = bytes,
                            .since = now,
                            .message = message,
                            .ticket = sender.ticket};
-    if (is_anybodys && queues_.wait(name, applicant, now)) return Outcome::kWaits;
+    if (is_from_client && queues_.wait(name, applicant, now)) return Outcome::kWaits;
     ++shard_.metrics.queue_refused;
     message->drop_reference();
     return Outcome::kRefused;

@@ -60,8 +60,8 @@ class QueueRoutes : private QueueOutlet {
   // -- Owner side.
   // Whether a temporary queue takes the message: it is there, and has room.
   [[nodiscard]] bool takes_temporary(const Message& message, Millis now);
-  // Publishes to a queue of this shard, numbered, what `sender` of the shard `home` sent; if it is
-  // nobody's, the message does not wait. Takes over the reference.
+  // Publishes to a queue of this shard, numbered. What is no client's, as dead letters, does not
+  // wait. Takes over the reference.
   enum class Outcome : uint8_t {
     kTaken,
     kWaits,    // for room: the home shard will be told how it ends
@@ -75,7 +75,9 @@ class QueueRoutes : private QueueOutlet {
   [[nodiscard]] Outcome publish_owned(Message* message, const Sender& sender, bool is_reserved,
                                       Millis now);
   // Lets those in that wait for room which is there now. Call when a change is whole.
-  void let_in(Millis now) { queues_.let_in(now); }
+  void let_in(Millis now) {
+    if (queues_.may_let_in()) queues_.let_in(now);
+  }
   // Turns away all that wait for room, and lets nobody wait from now on.
   void close_doors(Millis now) { queues_.close_doors(now); }
   void on_timer(Timer& timer, Millis now) { queues_.on_timer(timer, now); }

@@ -68,8 +68,8 @@ Queues::Entry& Queues::find_or_make(std::string_view name, Millis now) {
 
 void Queues::end_change(Entry& entry, Millis now) {
   selector_subject_.end();
-  const Millis deadline = std::min(entry.queue.next_deadline(),
-                                   entry.door.next_deadline(options_.queue_full_wait_ms));
+  const Millis deadline =
+      std::min(entry.queue.next_deadline(), entry.door.next_deadline(options_.queue_full_wait_ms));
   if (deadline == kNever) {
     timers_.disarm(entry.timer);
   } else if (deadline != entry.timer.deadline) {
@@ -156,7 +156,8 @@ void Queues::turn_away(std::vector<Applicant> applicants, Millis now) {
 void Queues::close_doors(Millis now) {
   are_doors_closed_ = true;
   std::vector<Applicant> all;
-  for (const auto& [name, entry] : table_) std::ranges::move(entry->door.take_all(), std::back_inserter(all));
+  for (const auto& [name, entry] : table_)
+    std::ranges::move(entry->door.take_all(), std::back_inserter(all));
   turn_away(std::move(all), now);
 }
 

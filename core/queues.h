@@ -73,7 +73,8 @@ class Queues : private QueueSink {
   // Lets it wait for room; it ends with QueueOutlet::let_in() or turn_away(). False, and nothing is
   // done: it would be in vain. Requires: not is_open().
   [[nodiscard]] bool wait(std::string_view name, Applicant& applicant, Millis now);
-  // Lets those in that found room. Call when a change is whole.
+  // Somebody waits for room that is there: let_in() is to be called once the change is whole.
+  [[nodiscard]] bool may_let_in() const { return !stirred_.empty(); }
   void let_in(Millis now);
   // Turns away all that wait, and lets nobody wait from now on.
   void close_doors(Millis now);

@@ -177,8 +177,7 @@ ShardId ShardState::route(Message* message, ClientRef sender, uint32_t ticket, b
   return owner;
 }
 
-ShardState::Published ShardState::publish_owned(Message* message,
-                                                const QueueRoutes::Sender& sender,
+ShardState::Published ShardState::publish_owned(Message* message, const QueueRoutes::Sender& sender,
                                                 bool is_reserved, Millis now) {
   // Who answers has made no mistake if nobody waits for it any more, or nobody reads what comes.
   if (message->properties().is_temporary && !takes_temporary(*message, now)) {
@@ -373,9 +372,9 @@ void ShardState::on_envelope(Envelope& envelope, Millis now) {
       refuse(envelope.client, envelope.ticket);
       break;
     case EnvelopeKind::kConfirm:
-      post(from, {.kind = EnvelopeKind::kPublished,
-                  .ticket = envelope.ticket,
-                  .client = envelope.client});
+      post(
+          from,
+          {.kind = EnvelopeKind::kPublished, .ticket = envelope.ticket, .client = envelope.client});
       break;
     case EnvelopeKind::kHeldOut:
       on_held_out(envelope.client);

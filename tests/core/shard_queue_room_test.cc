@@ -47,9 +47,9 @@ class QueueRoom : public ::testing::TestWithParam<ShardId> {
   }
   // Settles all that the consumer has up to the last MESSAGE it got.
   void acknowledge_all() {
-    shards_.send(consumer_,
-                 "ACK\nid:" + std::string(*ShardFixture::last_frame(consumer_).header("ack")) +
-                     "\n\n");
+    shards_.send(
+        consumer_,
+        "ACK\nid:" + std::string(*ShardFixture::last_frame(consumer_).header("ack")) + "\n\n");
   }
   void acknowledge(std::string_view body) {
     for (const auto& frame : consumer_.output.frames()) {
@@ -188,8 +188,7 @@ TEST_P(QueueRoom, LetsNoLaterOneOvertake) {
   EXPECT_EQ(waiting(), 2u) << "it would, but somebody waits";
   acknowledge_all();
   EXPECT_EQ(waiting(), 0u);
-  EXPECT_EQ(received(consumer_),
-            "MESSAGE 1 9700 octets, MESSAGE 1 small");
+  EXPECT_EQ(received(consumer_), "MESSAGE 1 9700 octets, MESSAGE 1 small");
 }
 
 // Its ACK is behind a SEND that waits for it.
@@ -306,8 +305,8 @@ TEST_P(QueueRoomTransaction, TwoNeverWaitForEachOther) {
   commit(far_);
   acknowledge("a");
   const auto ack_other = [&] {
-    shards_.send(other, "ACK\nid:" + std::string(*ShardFixture::last_frame(other).header("ack")) +
-                            "\n\n");
+    shards_.send(other,
+                 "ACK\nid:" + std::string(*ShardFixture::last_frame(other).header("ack")) + "\n\n");
   };
   ack_other();
   acknowledge_all();
