@@ -273,8 +273,13 @@ void Client::enter_aborting() {
 
 void Client::settle_farewell() {
   if (phase_ != ClientPhase::kFlushing || owes_answers()) return;
-  has_said_farewell_ |= outflow_.has_farewell();
-  outflow_.release_farewell();
+  if (outflow_.has_farewell()) {
+    has_said_farewell_ = true;
+    // However long it had to wait, the farewell itself gets the whole linger time.
+    phase_since_ = shard_.now();
+    arm_timer(phase_since_);
+    outflow_.release_farewell();
+  }
   shard_.ready.mark_unless_sending(*this);
 }
 
@@ -493,7 +498,6 @@ void Client::on_deadline(Millis now) {
       if (has_failed_ && session_.owes_replies()) {
         // What it is owed takes long, as it waits for room in queues. It is told why it has to go.
         session_.forget_replies();
-        phase_since_ = now;
         settle_farewell();
         return;
       }

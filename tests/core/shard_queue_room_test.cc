@@ -246,6 +246,19 @@ TEST_P(QueueRoom, TellsWhoFailsMeanwhileWhyItHasToGo) {
   EXPECT_EQ(received(near_), "ERROR missing-destination, end");
 }
 
+TEST_P(QueueRoom, GivesAFarewellThatHadToWaitItsWholeTime) {
+  ShardFixture::write(near_, send_frame("d", "receipt:r\n"));
+  ShardFixture::write(near_, "SEND\n\nto nowhere");
+  shards_.run();
+  shards_.advance(900);
+  near_.is_reading = false;
+  acknowledge_all();
+  shards_.advance(500);
+  near_.is_reading = true;
+  shards_.run();
+  EXPECT_EQ(received(near_), "RECEIPT r, ERROR missing-destination, end");
+}
+
 // -- Transactions.
 
 class QueueRoomTransaction : public QueueRoom {
