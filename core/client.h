@@ -169,7 +169,7 @@ class Client {
     return *static_cast<ClientTimer&>(timer).client;
   }
   bool is_ready = false;
-  // See ShardState::hold_back.
+  // See HeldBack.
   Millis held_until = 0;
   bool is_paused = false;       // takes no octets
   bool is_held_back = false;    // on the shard's list of those

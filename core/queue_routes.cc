@@ -260,7 +260,7 @@ void QueueRoutes::commit(Client& client, Transaction& transaction, uint32_t tick
   ask_for_room(token, now);
   if (const auto found = commits_.find(token); found != commits_.end()) {
     found.value().is_waiting = true;
-    shard_.begin_waiting(client);
+    shard_.held_back.on_commit_waits(client);
   }
 }
 
@@ -294,7 +294,7 @@ void QueueRoutes::on_reserved(uint64_t token, bool is_granted, Millis now) {
   const Commit ended = std::move(commit);
   commits_.erase(found);
   end_commit(ended, is_granted, now);
-  if (ended.is_waiting) shard_.end_waiting(ended.client);
+  if (ended.is_waiting) shard_.on_commit_ended(ended.client);
 }
 
 void QueueRoutes::end_commit(const Commit& commit, bool is_granted, Millis now) {
@@ -320,7 +320,7 @@ void QueueRoutes::carry_out(const Commit& commit, Millis now) {
     }
   }
   shard_.complete(commit.client, commit.ticket);
-  if (Client* client = shard_.find(commit.client)) shard_.hold_back_if_pressed(*client);
+  if (Client* client = shard_.find(commit.client)) shard_.held_back.on_publish(*client);
 }
 
 void QueueRoutes::give_up(const Commit& commit, Millis now) {

@@ -63,7 +63,7 @@ void Shard::peer_closed(Client& client, bool reset, std::string_view detail, Mil
 
 bool Shard::receive_paused(const Client& client) { return client.is_paused; }
 
-Client* Shard::next_receive_change() { return state_->next_receive_change(); }
+Client* Shard::next_receive_change() { return state_->held_back.next_receive_change(); }
 
 bool Shard::has_ready() const { return !state_->ready.empty(); }
 

@@ -12,12 +12,6 @@ namespace stampede::core {
 namespace {
 
 constexpr Millis kHousekeepingMs = 1'000;
-// What readers get to catch up before their publisher is listened to again.
-constexpr Millis kHoldBackMs = 5;
-// How often a publisher is heard that waits for room in a queue and has something to settle.
-constexpr Millis kSettleEveryMs = 100;
-// How often those are looked at who wait for memory: it may take long, and they may be many.
-constexpr Millis kMemoryReleaseMs = 10;
 
 proto::StompLimits stomp_limits(const Options& options, size_t frame_bytes_max) {
   return {.frame_bytes_max = frame_bytes_max,
@@ -44,6 +38,7 @@ ShardState::ShardState(ShardId id, ShardId shard_count, const Options& options,
       drain(*this, id, shard_count),
       interests(*this, owner_),
       recalls(*this, owner_),
+      held_back(*this, mailboxes, memory_watch_),
       id_(id),
       shard_count_(shard_count),
       options_(options),
@@ -109,7 +104,7 @@ void ShardState::on_closing(Client& client, CloseReason reason, std::string_view
   ++metrics.connections_closed[static_cast<size_t>(reason)];
   const size_t lag = client.lag_bytes();
   metrics.bytes_discarded += lag;
-  if (client.is_paused) list_held_back(client);
+  held_back.on_closing(client);
   observer_.on_client_closed({.id = client.id(),
                               .peer = peer,
                               .reason = reason,
@@ -147,8 +142,7 @@ void ShardState::settle() {
 
 void ShardState::publish(Message* message, Client& client, uint32_t ticket, Millis now) {
   const ShardId owner = route(message, client.ref(), ticket, false, now);
-  if (is_pressed(owner)) hold_back(client, 0);
-  hold_back_if_full(client);
+  held_back.on_publish(client, owner);
 }
 
 ShardId ShardState::route(Message* message, ClientRef sender, uint32_t ticket, bool is_reserved,
@@ -168,7 +162,7 @@ ShardId ShardState::route(Message* message, ClientRef sender, uint32_t ticket, b
       on_published(sender, ticket, published.reports);
       break;
     case QueueRoutes::Outcome::kWaits:
-      on_held_out(sender);
+      held_back.on_send_waits(sender);
       break;
     case QueueRoutes::Outcome::kRefused:
       refuse(sender, ticket);
@@ -260,8 +254,8 @@ void ShardState::deliver(Message& message, ShardId owner) {
   const MessageOrigin& origin = message.origin();
   if (origin.shard != id_) {
     post(origin.shard, {.kind = EnvelopeKind::kHoldBack, .client = origin.client});
-  } else if (Client* client = find(origin.client)) {
-    hold_back(*client, now_ + kHoldBackMs);
+  } else {
+    held_back.on_overrun(origin.client);
   }
 }
 
@@ -276,33 +270,15 @@ void ShardState::refuse(ClientRef ref, uint32_t ticket) {
   if (Client* client = find(ref)) client->fail_queue_full(ticket);
 }
 
-void ShardState::on_held_out(ClientRef ref) {
-  Client* const client = find(ref);
-  if (client == nullptr) return;
-  ++client->sends_held_out;
-  // One that has deliveries to settle is heard now and then: they may be what takes the room.
-  hold_back(*client, client->session().has_unfinished() ? now_ + kSettleEveryMs : 0);
-}
-
-void ShardState::end_send_wait(ClientRef ref) {
-  Client* const client = find(ref);
-  if (client == nullptr) return;
-  DCHECK(client->sends_held_out > 0);
-  if (--client->sends_held_out > 0) return;
-  client->settle_farewell();
-  if (!client->is_paused) return;
-  client->held_until = 0;
-  list_held_back(*client);
-}
-
 void ShardState::on_let_in(ClientRef ref, uint32_t ticket, uint32_t reports) {
   on_published(ref, ticket, reports);
-  end_send_wait(ref);
+  held_back.on_send_ended(ref);
+  if (Client* client = find(ref)) client->settle_farewell();
 }
 
 void ShardState::on_turned_away(ClientRef ref, uint32_t ticket) {
   refuse(ref, ticket);
-  end_send_wait(ref);
+  held_back.on_send_ended(ref);
 }
 
 void ShardState::confirm_sent(Client& client) {
@@ -312,6 +288,13 @@ void ShardState::confirm_sent(Client& client) {
     if (owner == id_) continue;
     post(owner, {.kind = EnvelopeKind::kConfirm, .ticket = ticket, .client = client.ref()});
   }
+}
+
+void ShardState::on_commit_ended(ClientRef ref) {
+  held_back.on_commit_ended(ref);
+  // It may have had its turn in a drain meanwhile.
+  if (Client* client = find(ref)) ready.mark_unless_sending(*client);
+  drain.on_committed();
 }
 
 // -- Mail.
@@ -377,7 +360,7 @@ void ShardState::on_envelope(Envelope& envelope, Millis now) {
           {.kind = EnvelopeKind::kPublished, .ticket = envelope.ticket, .client = envelope.client});
       break;
     case EnvelopeKind::kHeldOut:
-      on_held_out(envelope.client);
+      held_back.on_send_waits(envelope.client);
       break;
     case EnvelopeKind::kLetIn:
       on_let_in(envelope.client, envelope.ticket, static_cast<uint32_t>(envelope.token));
@@ -399,7 +382,7 @@ void ShardState::on_envelope(Envelope& envelope, Millis now) {
       recalls.on_answer(from, envelope.token, *recall);
       break;
     case EnvelopeKind::kHoldBack:
-      if (Client* client = find(envelope.client)) hold_back(*client, now + kHoldBackMs);
+      held_back.on_overrun(envelope.client);
       break;
     case EnvelopeKind::kConsume:
     case EnvelopeKind::kConsuming:
@@ -430,9 +413,10 @@ void ShardState::on_envelope(Envelope& envelope, Millis now) {
 uint64_t ShardState::post_mail() {
   memory_watch_.look(now_);
   uint64_t wake = publish_mail();
-  if (held_back_.empty()) return wake;
+  if (held_back.is_empty()) return wake;
   // What they send once they are let go belongs to this batch too.
-  release_held_back();
+  held_back.release();
+  settle();
   wake |= publish_mail();
   return wake;
 }
@@ -458,88 +442,8 @@ bool ShardState::has_mail() const {
   return false;
 }
 
-bool ShardState::has_overflow() const { return !held_back_.empty() || mailboxes_.is_pressed(id_); }
-
-// -- Backpressure. Publishers are not read from while a mailbox on their way is full (a shard whose
-// own mailboxes are full presses on those that publish through it), and for a few milliseconds when
-// most of their readers lag.
-
-bool ShardState::is_pressed(ShardId owner) const {
-  return mailboxes_.is_pressed(owner) || (owner != id_ && mailboxes_.at(id_, owner).is_congested());
-}
-
-bool ShardState::is_any_pressed() const {
-  for (ShardId owner = 0; owner < shard_count_; ++owner) {
-    if (is_pressed(owner)) return true;
-  }
-  return false;
-}
-
-void ShardState::hold_back(Client& client, Millis until) {
-  if (client.is_closing()) return;
-  client.held_until = std::max(client.held_until, until);
-  if (!std::exchange(client.is_paused, true)) {
-    ++metrics.publishers_held_back;
-    receive_changes_.push_back(client.ref());
-  }
-  list_held_back(client);
-}
-
-void ShardState::list_held_back(Client& client) {
-  if (!std::exchange(client.is_held_back, true)) held_back_.push_back(client.ref());
-}
-
-void ShardState::begin_waiting(Client& client) {
-  client.is_committing = true;
-  hold_back(client, 0);
-}
-
-void ShardState::end_waiting(ClientRef ref) {
-  if (Client* client = find(ref)) {
-    client->is_committing = false;
-    if (client->is_paused) list_held_back(*client);
-    // It may have had its turn in a drain meanwhile.
-    ready.mark_unless_sending(*client);
-  }
-  drain.on_committed();
-}
-
-void ShardState::release_held_back() {
-  if (memory_watch_.holds_publishers()) {
-    if (now_ < next_release_) return;
-    next_release_ = now_ + kMemoryReleaseMs;
-  }
-  const bool is_pressed = is_any_pressed();
-  for (const ClientRef ref : std::exchange(held_back_, {})) {
-    Client* client = find(ref);
-    if (client == nullptr) continue;
-    // A client that is closing drains its input, whoever it fed.
-    if (!client->is_closing()) {
-      if (client->is_held_out()) {
-        // It comes back to the list with what it waits for.
-        client->is_held_back = false;
-        continue;
-      }
-      if (is_pressed || now_ < client->held_until || !memory_watch_.may_go_on(*client) ||
-          !client->take_held(now_)) {
-        held_back_.push_back(ref);
-        continue;
-      }
-    }
-    client->is_paused = false;
-    client->is_held_back = false;
-    receive_changes_.push_back(ref);
-  }
-  settle();
-}
-
-Client* ShardState::next_receive_change() {
-  while (!receive_changes_.empty()) {
-    const ClientRef ref = receive_changes_.back();
-    receive_changes_.pop_back();
-    if (Client* client = find(ref)) return client;
-  }
-  return nullptr;
+bool ShardState::has_overflow() const {
+  return !held_back.is_empty() || mailboxes_.is_pressed(id_);
 }
 
 // -- Time.

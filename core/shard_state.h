@@ -10,6 +10,7 @@
 #include "core/destination_map.h"
 #include "core/drain.h"
 #include "core/envelope.h"
+#include "core/held_back.h"
 #include "core/interests.h"
 #include "core/mailbox.h"
 #include "core/memory_watch.h"
@@ -104,19 +105,8 @@ class ShardState {
   void on_turned_away(ClientRef client, uint32_t ticket);
   void post(ShardId to, Envelope envelope);
 
-  // The client, which publishes, is not read from while there is no memory, or a shard that it may
-  // publish to has no room.
-  void hold_back_if_pressed(Client& client) {
-    if (is_any_pressed()) hold_back(client, 0);
-    hold_back_if_full(client);
-  }
-  void hold_back_if_full(Client& client) {
-    if (memory_watch_.holds_publishers()) hold_back(client, memory_watch_.held_until(client, now_));
-  }
-
-  // -- Clients that wait for room in a queue, for a transaction or for SENDs, are not listened to.
-  void begin_waiting(Client& client);
-  void end_waiting(ClientRef client);
+  // A transaction that waited for room in queues was carried out, or given up.
+  void on_commit_ended(ClientRef client);
 
   // -- The turn.
   bool take_mail(size_t budget, Millis now);
@@ -130,7 +120,6 @@ class ShardState {
   [[nodiscard]] uint64_t post_mail();
   [[nodiscard]] bool has_mail() const;
   [[nodiscard]] bool has_overflow() const;
-  [[nodiscard]] Client* next_receive_change();
 
   [[nodiscard]] ShardTables tables() const;
 
@@ -174,6 +163,7 @@ class ShardState {
   Drain drain;
   Interests interests;
   Recalls recalls;
+  HeldBack held_back;
 
  private:
   struct Slot {
@@ -201,13 +191,6 @@ class ShardState {
   void on_publish(const Envelope& envelope, Millis now);
   [[nodiscard]] uint64_t publish_mail();
   void deliver(Message& message, ShardId owner);
-  void hold_back(Client& client, Millis until);
-  void list_held_back(Client& client);
-  void on_held_out(ClientRef client);
-  void end_send_wait(ClientRef client);
-  void release_held_back();
-  [[nodiscard]] bool is_pressed(ShardId owner) const;
-  [[nodiscard]] bool is_any_pressed() const;
 
   const ShardId id_;
   const ShardId shard_count_;
@@ -223,9 +206,6 @@ class ShardState {
   size_t client_count_ = 0;
   uint64_t clients_opened_ = 0;
   MemoryWatch memory_watch_;
-  std::vector<ClientRef> held_back_;
-  Millis next_release_ = 0;  // of those held back, while they wait for memory
-  std::vector<ClientRef> receive_changes_;
   ShardId next_mail_from_ = 0;  // round robin over the mailboxes
   Timer second_;                // housekeeping
   Millis now_ = 0;

@@ -125,7 +125,7 @@ void add_to_transaction(Client& client, const proto::StompFrame& frame, Transact
     return;
   }
   for (const TransactionStep& step : messages.take_steps()) transaction.add(step);
-  client.shard().hold_back_if_full(client);
+  client.shard().held_back.on_keep(client);
   // It was received; what the COMMIT's receipt says is that it took effect.
   client.session().reply(client, frame);
 }
