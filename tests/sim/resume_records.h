@@ -72,7 +72,8 @@ struct ResumeSub {
   std::optional<ResumeAnswer> answer;
   std::vector<Heard> heard;
   bool is_ending = false;  // UNSUBSCRIBE written
-  bool is_ended = false;   // and its RECEIPT seen
+  core::Millis ending_at = 0;
+  bool is_ended = false;  // and its RECEIPT seen
 };
 
 }  // namespace stampede::sim

@@ -170,6 +170,7 @@ void ResumeWorld::unsubscribe(Peer& peer) {
   ResumeSub& sub = *peer.subs[index];
   if (sub.is_ending) return;
   sub.is_ending = true;
+  sub.ending_at = now_;
   std::erase_if(peer.unacknowledged, [&](const auto& one) { return one.sub == &sub; });
   const std::string receipt = "u" + std::to_string(index);
   peer.receipts_expected.push_back(receipt);
@@ -298,11 +299,15 @@ void ResumeWorld::on_message(Peer& peer, const SimFrame& frame) {
         {&of, header(frame, "ack").value_or(""), frame.headers.at("message-id")});
   }
   if (peer.fan == nullptr || !sequence) return;
-  // Who has left follows the topic no more, whenever it reads.
-  const core::Millis at = peer.closed_at.value_or(now_);
+  const core::Millis at = last_followed(peer, of);
   for (Interest& interest : peer.fan->interests) {
     if (interest.sub == &of) interest.position = Position{heard.epoch, heard.sequence, at};
   }
+}
+
+// Who has left or unsubscribed follows the topic no more, whenever it reads.
+core::Millis ResumeWorld::last_followed(const Peer& peer, const ResumeSub& sub) const {
+  return std::min(peer.closed_at.value_or(now_), sub.is_ending ? sub.ending_at : now_);
 }
 
 void ResumeWorld::on_receipt(Peer& peer, const SimFrame& frame) {
@@ -322,7 +327,7 @@ void ResumeWorld::on_receipt(Peer& peer, const SimFrame& frame) {
   answer.said = said_.size();
   answer.at = now_;
   if (peer.fan != nullptr && answer.sequence) {
-    const core::Millis at = peer.closed_at.value_or(now_);
+    const core::Millis at = last_followed(peer, sub);
     for (Interest& interest : peer.fan->interests) {
       if (interest.sub == &sub && !interest.position)
         interest.position = Position{answer.epoch, *answer.sequence, at};

@@ -93,6 +93,8 @@ class ResumeWorld : private SimBroker {
   void on_frame(SimPeer& peer, const SimFrame& frame) override;
   void on_message(Peer& peer, const SimFrame& frame);
   void on_receipt(Peer& peer, const SimFrame& frame);
+  // The last time at which the broker knew of the subscription for certain.
+  [[nodiscard]] core::Millis last_followed(const Peer& peer, const ResumeSub& sub) const;
   [[nodiscard]] std::string body_of(size_t number) const;
 
   // -- A life.
