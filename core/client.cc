@@ -222,8 +222,7 @@ void Client::fail_out_of_memory() {
 void Client::fail_queue_full(uint32_t ticket) {
   constexpr std::string_view kSentence =
       "the queue holds as much as --max-queue-messages and --max-queue-bytes allow, and nobody "
-      "took "
-      "any of it in time (--queue-full-wait)";
+      "took any of it in time (--queue-full-wait)";
   const std::optional<std::string> receipt = session_.cancel_reply(ticket);
   const std::string_view receipt_id = receipt ? std::string_view(*receipt) : std::string_view();
   if (!is_closing()) {
@@ -501,8 +500,7 @@ void Client::on_deadline(Millis now) {
         settle_farewell();
         return;
       }
-      enter_aborting();
-      return;
+      [[fallthrough]];
     case ClientPhase::kLingering:
       enter_aborting();
       return;

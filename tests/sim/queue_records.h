@@ -63,8 +63,7 @@ struct SimSession {
   uint64_t confirmed = 0;  // frames up to here were handled, as what the broker did since shows
   std::deque<ExpectedReceipt> expected;
   std::vector<Sub*> subs;
-  bool is_closed = false;  // the broker ended it
-  core::Millis closed_at = 0;
+  bool is_closed = false;     // the broker ended it
   bool is_graceful = false;   // and what was under way counts as sent
   bool is_failed = false;     // for a reason of its own
   bool has_error = false;     // it said why

@@ -79,12 +79,12 @@ void QueueWorld::on_error(QueuePeer& peer, const SimFrame& frame) {
   const auto receipt = frame.headers.find("receipt-id");
   peer.session.has_error = true;
   if (token == "queue-full") {
-    ledger_.refused(peer.session,
-                    {.receipt_id = receipt == frame.headers.end() ? nullptr : &receipt->second,
-                     .is_hasty = is_draining_,
-                     .is_late = peer.session.is_closed &&
-                                now_ >= peer.session.closed_at + options_.close_linger_ms},
-                    now_);
+    ledger_.refused(
+        peer.session,
+        {.receipt_id = receipt == frame.headers.end() ? nullptr : &receipt->second,
+         .is_hasty = is_draining_,
+         .is_late = peer.closed_at && now_ >= *peer.closed_at + options_.close_linger_ms},
+        now_);
   } else {
     const bool is_expected =
         token == "server-draining" ? is_draining_ : token == "slow-consumer" && is_impatient_;
@@ -131,7 +131,6 @@ void QueueWorld::on_closed(SimPeer& peer, core::CloseReason reason) {
   if (peer.has_left) return;
   const bool is_graceful =
       reason == core::CloseReason::kClientDisconnect || reason == core::CloseReason::kPeerClosed;
-  as_peer(peer).session.closed_at = now_;
   ledger_.closed(as_peer(peer).session, is_graceful);
 }
 
