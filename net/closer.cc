@@ -3,6 +3,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "net/cancel.h"
+
 namespace stampede::net {
 namespace {
 
@@ -24,18 +26,9 @@ void Closer::abort(uint32_t handle) noexcept {
   // kernel's share of it at once, where a FIN would wait behind half a megabyte for a reader that
   // may be stuck. With nothing in flight all that was sent is still to arrive, and a FIN behind it.
   connection.ends_in_reset = connection.ends_in_reset || connection.send_in_flight;
-  if (connection.receive_armed) cancel(handle, Op::kReceive);
-  if (connection.send_in_flight) cancel(handle, Op::kSend);
+  if (connection.receive_armed) cancel(ring_, connections_, handle, Op::kReceive);
+  if (connection.send_in_flight) cancel(ring_, connections_, handle, Op::kSend);
   on_settled(handle);
-}
-
-// By its user_data, which the kernel finds by a hash. A cancel of all that a descriptor has looks
-// at every operation of the ring that is armed.
-void Closer::cancel(uint32_t handle, Op op) noexcept {
-  io_uring_sqe* const sqe = ring_.get_sqe();
-  io_uring_prep_cancel64(sqe, connections_.tag(op, handle).encode(), 0);
-  sqe->user_data = connections_.tag(Op::kCancel, handle).encode();
-  ++connections_.at(handle).cancels_pending;
 }
 
 void Closer::on_settled(uint32_t handle) noexcept {

@@ -37,7 +37,6 @@ class Closer {
   void shut_down_all() noexcept;
 
  private:
-  void cancel(uint32_t handle, Op op) noexcept;
   void close_now(uint32_t handle) noexcept;
 
   Ring& ring_;

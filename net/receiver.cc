@@ -5,6 +5,8 @@
 #include <cstring>
 #include <string>
 
+#include "net/cancel.h"
+
 namespace stampede::net {
 namespace {
 
@@ -155,10 +157,7 @@ void Receiver::follow_receive_changes() noexcept {
       // If the cancel is still under way, its completion arms.
       arm(handle);
     } else if (connection.receive_armed && !connection.aborting) {
-      io_uring_sqe* const sqe = ring_.get_sqe();
-      io_uring_prep_cancel64(sqe, connections_.tag(Op::kReceive, handle).encode(), 0);
-      sqe->user_data = connections_.tag(Op::kCancel, handle).encode();
-      ++connection.cancels_pending;
+      cancel(ring_, connections_, handle, Op::kReceive);
     }
   }
 }
