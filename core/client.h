@@ -184,8 +184,10 @@ class Client {
 
  private:
   void on_private_grown();
-  // Before its farewell it is told what became of what it sent.
+  // Before its farewell it is told what became of what it sent. What is said behind that is no
+  // answer any more: a SEND may come to a full queue of another shard that late.
   [[nodiscard]] bool owes_answers() const {
+    if (has_said_farewell_) return false;
     return session_.owes_replies() || (sends_held_out > 0 && !has_failed_);
   }
   void set_error_farewell(const ErrorKind& kind, std::string_view sentence,

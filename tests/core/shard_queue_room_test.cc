@@ -228,6 +228,27 @@ TEST_P(QueueRoom, SaysNoGoodbyeForWhatIsRefused) {
   EXPECT_EQ(received(near_), "ERROR queue-full, end");
 }
 
+TEST_P(QueueRoom, WaitsForNothingBehindAGoodbyeThatWasSaid) {
+  const auto leave = [this](Peer& peer) {
+    ShardFixture::write(peer, "BEGIN\ntransaction:t\nreceipt:b\n\n");
+    ShardFixture::write(peer, send_frame("d"));
+    // Asks for no RECEIPT, so that it says nothing of the SEND, which may be on its way yet.
+    ShardFixture::write(peer, "DISCONNECT\n\n");
+    peer.is_reading = false;
+    shards_.run();
+    peer.is_reading = true;
+    shards_.run();
+    return received(peer) == "RECEIPT b, end";
+  };
+  const bool near_has_ended = leave(near_);
+  const bool far_has_ended = leave(far_);
+  EXPECT_EQ(near_has_ended || far_has_ended, GetParam() > 1) << "the queue is on one shard only";
+  EXPECT_EQ(waiting(), 2u);
+  acknowledge_all();
+  EXPECT_TRUE(near_.is_released() && far_.is_released());
+  EXPECT_EQ(received(consumer_), "MESSAGE 1 d, MESSAGE 1 d");
+}
+
 TEST_P(QueueRoom, SaysNothingToWhoCannotWait) {
   ShardFixture::write(near_, send_frame("d"));
   ShardFixture::write(near_, "DISCONNECT\nreceipt:bye\n\n");
