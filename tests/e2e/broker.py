@@ -172,7 +172,19 @@ class Broker:
         if kind is None:
             self.stop()
         else:
-            text = self.stderr()
-            if text:
-                print(f"-- the broker's stderr ends:\n{text[-3000:]}", flush=True)
+            self.tell_how_it_went()
             self.kill()
+
+    def tell_how_it_went(self):
+        """Stops it, and prints what it said: for a test that failed."""
+        if not self.is_running():
+            print(f"-- the broker had ended with {self.process.returncode}", flush=True)
+        # Its log is written a little behind what happens, and all of it before a clean end.
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(seconds(5))
+        except subprocess.TimeoutExpired:
+            print("-- the broker does not stop", flush=True)
+        text = self.stderr()
+        if text:
+            print(f"-- the broker's stderr ends:\n{text[-3000:]}", flush=True)

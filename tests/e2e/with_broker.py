@@ -23,7 +23,7 @@ def main(arguments):
         command = ["setpriv", "--pdeathsig", "KILL", "--", *command]
         code = subprocess.run(command, env=environment, check=False).returncode
         if code != 0:
-            print(f"-- the broker's stderr ends:\n{broker.stderr()[-3000:]}", flush=True)
+            broker.tell_how_it_went()
     return code
 
 
