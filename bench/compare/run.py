@@ -49,7 +49,9 @@ def arguments():
     parser.add_argument("--scenarios", type=names(scenarios.ALL, "scenario"), default=list(scenarios.ALL), metavar="LIST")
     parser.add_argument("--runs", type=int, default=5, help="rounds; each runs every server once (default 5)")
     parser.add_argument("--base", default="floor-epoll", help="server that ratios refer to (default floor-epoll)")
-    parser.add_argument("--build", default=os.path.join(ROOT, "build", "release"), help="folder of the programs")
+    # Absolute, as each server runs in a directory of its own.
+    parser.add_argument("--build", type=os.path.abspath, default=os.path.join(ROOT, "build", "release"),
+                        help="folder of the programs")
     parser.add_argument("--server-cpu", type=int, default=0)
     parser.add_argument("--load-cpu", type=int, default=1)
     parser.add_argument("--stampede-flags", default="", help="more flags for the broker, in one argument")
